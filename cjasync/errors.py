@@ -1,0 +1,218 @@
+"""Every error that cjasync raises on purpose.
+
+CJError
+├── ConfigError                a setting that cannot work (missing token, base URL, plan, store)
+├── ClosedError                the client is used after it was closed
+├── TransportError             the request or its answer was lost on the way
+│   ├── ConnectError           nothing reached CJ
+│   ├── TimeoutError           no whole answer in time
+│   └── BadResponseError       an answer came, and it cannot be read (the bytes are kept)
+├── APIError                   CJ answered with a refusal
+│   ├── AuthError              key or token refused
+│   ├── ParameterError         a parameter CJ does not take; also raised here, before anything is sent
+│   ├── NotFoundError          no such product, variant or path
+│   │   └── DelistedError      it existed and was taken off the shelves
+│   ├── RateLimitedError       too fast (retry_at)
+│   ├── QuotaExhaustedError    a budget is used up (bucket, used, limit, resets_at)
+│   ├── AlreadyExistsError     the write had been done before
+│   └── UnavailableError       CJ is busy or broken; trying later may work
+├── OutcomeUnknownError        a write that may or may not have happened
+├── WaitTooLongError           the wait would pass max_wait (retry_at); nothing was booked
+├── OutOfReachError            a listing larger than the window CJ shows (reachable, total)
+├── CheckpointError            a checkpoint that cannot be resumed
+└── OutputError                a file that cannot be written
+
+Every one can carry `endpoint`, and a failed walk `cursor`: where to go on.
+"""
+
+from __future__ import annotations
+
+import builtins
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cjasync.pagination import Cursor
+
+
+class CJError(Exception):
+    """The root: `except CJError` catches all that this library raises on purpose."""
+
+    endpoint: str | None
+    cursor: Cursor | None
+
+    def __init__(self, message: str, *, endpoint: str | None = None) -> None:
+        super().__init__(message)
+        self.endpoint = endpoint
+        self.cursor = None
+
+    @property
+    def message(self) -> str:
+        """What happened, in a sentence."""
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only arguments would make the default unpickling fail in another process.
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+
+def _rebuild(cls: type[CJError], args: tuple[Any, ...], state: dict[str, Any]) -> CJError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(CJError):
+    """A setting that cannot work; nothing was sent."""
+
+
+class ClosedError(CJError):
+    """The client was closed."""
+
+
+class TransportError(CJError):
+    """The request or its answer was lost on the way."""
+
+
+class ConnectError(TransportError):
+    """No connection: nothing reached CJ, so even a write may be sent again."""
+
+
+class TimeoutError(TransportError, builtins.TimeoutError):
+    """No whole answer within the time allowed."""
+
+
+class BadResponseError(TransportError):
+    """An answer came that cannot be read. `body` holds its first bytes, `http_status` its status."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        body: bytes = b"",
+        http_status: int | None = None,
+        path: str | None = None,
+        endpoint: str | None = None,
+    ) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.body = body
+        self.http_status = http_status
+        self.path = path
+
+
+class APIError(CJError):
+    """CJ answered with a refusal.
+
+    `code` is CJ's (or None when the refusal is ours), `points` the pointsInfo that the answer carried.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+        points: Any = None,
+        endpoint: str | None = None,
+    ) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.code = code
+        self.http_status = http_status
+        self.request_id = request_id
+        self.points = points
+
+    def __str__(self) -> str:
+        facts = [
+            f"{name} {value}"
+            for name, value in (
+                ("code", self.code),
+                ("HTTP", self.http_status),
+                ("endpoint", self.endpoint),
+                ("request", self.request_id),
+            )
+            if value is not None
+        ]
+        return f"{self.message} ({', '.join(facts)})" if facts else self.message
+
+
+class AuthError(APIError):
+    """The API key or the access token was refused."""
+
+
+class ParameterError(APIError):
+    """A parameter outside what CJ documents. Raised before sending where that is possible (`code` is None)."""
+
+
+class NotFoundError(APIError):
+    """CJ knows no such product, variant, user or path."""
+
+
+class DelistedError(NotFoundError):
+    """The product or variant was taken off the shelves."""
+
+
+class RateLimitedError(APIError):
+    """Too many requests; `retry_at` (aware datetime) is when the next may go out."""
+
+    def __init__(self, message: str, *, retry_at: datetime | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.retry_at = retry_at
+
+
+class QuotaExhaustedError(APIError):
+    """A budget is used up: `used` of `limit` in `bucket`, full again at `resets_at` (aware datetime)."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        bucket: str,
+        used: int | None = None,
+        limit: int | None = None,
+        resets_at: datetime | None = None,
+        **facts: Any,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.bucket = bucket
+        self.used = used
+        self.limit = limit
+        self.resets_at = resets_at
+
+
+class AlreadyExistsError(APIError):
+    """The write had been done before (a product that is in My Products already)."""
+
+
+class UnavailableError(APIError):
+    """CJ is busy or broken; the same request may work later."""
+
+
+class OutcomeUnknownError(CJError):
+    """A write whose answer was lost: it may have happened. The text names the call that tells."""
+
+
+class WaitTooLongError(CJError):
+    """The wait would have been longer than `max_wait`; nothing was booked. `retry_at` is an aware datetime."""
+
+    def __init__(self, message: str, *, retry_at: datetime, endpoint: str | None = None) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.retry_at = retry_at
+
+
+class OutOfReachError(CJError):
+    """A listing of `total` records of which CJ's window shows `reachable`."""
+
+    def __init__(self, message: str, *, reachable: int, total: int, endpoint: str | None = None) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.reachable = reachable
+        self.total = total
+
+
+class CheckpointError(CJError):
+    """A checkpoint that cannot be resumed: another question, another version, or damaged."""
+
+
+class OutputError(CJError):
+    """A file that cannot be written, or a format that is not known."""
