@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, Literal, TypeVar
 
+import msgspec
 from msgspec import Struct
+
+from cjasync._params import Param
 
 T = TypeVar("T")
 
@@ -21,7 +25,14 @@ class Paging(Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(Struct, Generic[T], frozen=True, kw_only=True):
-    """One call: `method path`, the type its `data` decodes to, its cost, and whether it may be sent twice."""
+    """One call: `method path`, what its `data` decodes to, its parameters and cost, and whether it may be sent twice.
+
+    answer: a model, `list[model]`, `bool`, or a page shape such as `ListData[model]`.
+    points: what a call costs, whatever it returns.
+    safe: reading only, so that sending it twice does no harm.
+    section: where the document describes it.
+    cached: seconds an answer may be kept when the client's cache is on.
+    """
 
     method: Literal["GET", "POST"]
     path: str
@@ -29,5 +40,7 @@ class Endpoint(Struct, Generic[T], frozen=True, kw_only=True):
     points: int = 0
     safe: bool = True
     authenticated: bool = True
+    params: Mapping[str, Param] = msgspec.field(default_factory=dict)
     paging: Paging | None = None
     section: str = ""
+    cached: float = 0

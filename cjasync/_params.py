@@ -1,0 +1,200 @@
+"""Parameters of CJ's calls: checked and encoded here, because CJ checks nothing.
+
+CJ ignores a filter that it does not know or cannot read and answers with the whole catalogue, so whatever it would
+not understand is a `ParameterError` before anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from msgspec import Struct
+
+from cjasync.config import CHINA_TIME
+from cjasync.errors import ParameterError
+
+JsonScalar = str | int | bool | list[str]
+
+
+class Bad(ValueError):
+    """Why a value is refused, to be completed with the name of its parameter."""
+
+
+class Param(Struct, frozen=True):
+    """One parameter: CJ's name, how its value is checked and written, and whether it must be given."""
+
+    wire: str
+    encode: Callable[[Any, tzinfo], JsonScalar]
+    required: bool = False
+
+
+def _text(value: Any, max_length: int) -> str:
+    if not isinstance(value, str):
+        raise Bad(f"expected text, got {type(value).__name__}")
+    if not value.strip():
+        raise Bad("is empty; leave it out instead")
+    if len(value) > max_length:
+        raise Bad(f"is {len(value)} characters long; CJ takes {max_length}")
+    return value
+
+
+def text(wire: str, *, max_length: int = 200, required: bool = False) -> Param:
+    """Text that is not empty."""
+    return Param(wire, lambda value, zone: _text(value, max_length), required)
+
+
+def whole(wire: str, minimum: int = 0, maximum: int | None = None, *, required: bool = False) -> Param:
+    """A whole number in a range."""
+
+    def encode(value: Any, zone: tzinfo) -> JsonScalar:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Bad(f"expected a whole number, got {value!r}")
+        if value < minimum or (maximum is not None and value > maximum):
+            raise Bad(f"must be {minimum} to {maximum}" if maximum is not None else f"must be {minimum} or more")
+        return value
+
+    return Param(wire, encode, required)
+
+
+def amount(wire: str, *, required: bool = False) -> Param:
+    """An amount of money, 0 or more, written in plain digits."""
+
+    def encode(value: Any, zone: tzinfo) -> JsonScalar:
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+            raise Bad(f"expected an amount, got {value!r}")
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            raise Bad(f"expected an amount, got {value!r}") from None
+        if not number.is_finite() or number < 0 or abs(number.adjusted()) > 20:
+            raise Bad(f"expected an amount of 0 or more, got {value!r}")
+        return format(number, "f")
+
+    return Param(wire, encode, required)
+
+
+def one_of(wire: str, *allowed: str | int, required: bool = False) -> Param:
+    """One of the values that CJ documents."""
+
+    def encode(value: Any, zone: tzinfo) -> JsonScalar:
+        for option in allowed:
+            if value == option and type(value) is type(option):
+                return option
+        raise Bad(f"must be one of {', '.join(map(repr, allowed))}; not {value!r}")
+
+    return Param(wire, encode, required)
+
+
+def flag(wire: str) -> Param:
+    """A yes or no that CJ writes as 1 or 0."""
+
+    def encode(value: Any, zone: tzinfo) -> JsonScalar:
+        if value not in (True, False):
+            raise Bad(f"expected True or False, got {value!r}")
+        return int(value)
+
+    return Param(wire, encode)
+
+
+def boolean(wire: str) -> Param:
+    """A yes or no that CJ writes as true or false."""
+
+    def encode(value: Any, zone: tzinfo) -> JsonScalar:
+        if not isinstance(value, bool):
+            raise Bad(f"expected True or False, got {value!r}")
+        return "true" if value else "false"
+
+    return Param(wire, encode)
+
+
+def _moment(value: Any, zone: tzinfo) -> datetime:
+    if isinstance(value, str):
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            raise Bad(f"expected a time such as 2026-01-31 18:00:00, got {value!r}") from None
+        return time if time.tzinfo else time.replace(tzinfo=zone)
+    if not isinstance(value, datetime):
+        raise Bad(f"expected a datetime or text, got {value!r}")
+    if value.tzinfo is None:
+        raise Bad("the datetime has no time zone; give one, e.g. datetime(..., tzinfo=UTC)")
+    return value
+
+
+def time_text(wire: str) -> Param:
+    """A time that CJ reads as `yyyy-MM-dd hh:mm:ss` in its own zone."""
+    return Param(wire, lambda value, zone: _moment(value, zone).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def time_millis(wire: str) -> Param:
+    """A time that CJ reads as epoch milliseconds."""
+
+    def encode(value: Any, zone: tzinfo) -> JsonScalar:
+        if isinstance(value, int) and not isinstance(value, bool):
+            if value < 10**11:
+                raise Bad(f"{value} looks like seconds; CJ wants milliseconds, or give a datetime")
+            return value
+        return round(_moment(value, zone).timestamp() * 1000)
+
+    return Param(wire, encode)
+
+
+def texts(
+    wire: str, *, allowed: Iterable[str] = (), required: bool = False, maximum: int = 200, as_list: bool = False
+) -> Param:
+    """Several texts: joined by commas in a query, a JSON array in a body (`as_list`)."""
+    options = frozenset(allowed)
+
+    def encode(value: Any, zone: tzinfo) -> JsonScalar:
+        items = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else None
+        if not items:
+            raise Bad(f"expected one or more texts, got {value!r}")
+        if len(items) > maximum:
+            raise Bad(f"takes {maximum} at most, got {len(items)}")
+        for item in items:
+            _text(item, 200)
+            if options and item not in options:
+                raise Bad(f"must be among {', '.join(sorted(options))}; not {item!r}")
+            if "," in item and not as_list:
+                raise Bad(f"{item!r} holds a comma, which separates the values")
+        return items if as_list else ",".join(items)
+
+    return Param(wire, encode, required)
+
+
+def encode(
+    params: Mapping[str, Param], given: Mapping[str, Any], *, endpoint: str, zone: tzinfo = CHINA_TIME
+) -> dict[str, JsonScalar]:
+    """CJ's names to what is sent; None means "not given". `ParameterError` says which parameter, and what works."""
+    encoded: dict[str, JsonScalar] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        try:
+            encoded[params[name].wire] = params[name].encode(value, zone)
+        except Bad as bad:
+            raise ParameterError(f"{name}: {bad}", endpoint=endpoint) from None
+        except KeyError:
+            raise ParameterError(f"{name}: no such parameter", endpoint=endpoint) from None
+    missing = [name for name, param in params.items() if param.required and param.wire not in encoded]
+    if missing:
+        raise ParameterError(f"{', '.join(missing)}: must be given", endpoint=endpoint)
+    return encoded
+
+
+def exactly_one(endpoint: str, **given: Any) -> None:
+    """CJ's three-way choices: one of them, and only one."""
+    chosen = [name for name, value in given.items() if value is not None]
+    if len(chosen) != 1:
+        got = f"got {' and '.join(chosen)}" if chosen else "got none"
+        raise ParameterError(f"give exactly one of {', '.join(given)}; {got}", endpoint=endpoint)
+
+
+def ordered(endpoint: str, low: str, high: str, given: Mapping[str, Any]) -> None:
+    """A range whose low end lies above its high end matches nothing, which is never what was meant."""
+    first, last = given.get(low), given.get(high)
+    if first is not None and last is not None and type(first) is type(last) and first > last:
+        raise ParameterError(f"{low} {first!r} is above {high} {last!r}", endpoint=endpoint)

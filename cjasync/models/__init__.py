@@ -1,0 +1,1 @@
+"""What CJ's answers become: one module per noun."""

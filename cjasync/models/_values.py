@@ -1,0 +1,228 @@
+"""Reads one JSON scalar, however CJ chose to send it, as one exact value.
+
+CJ sends the same thing as a number, a numeric string, an empty string, a bool or null. Each reader takes whatever
+arrived and returns one type, None for "nothing there", or raises `Unreadable`: nothing is ever guessed.
+Readers are also given values that are read already (a Price, a datetime) and return them as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from cjasync.config import CHINA_TIME
+
+MAX_DIGITS = 40  # no price, weight or count needs more; a 400-digit number is damage or an attack
+_EMPTY = frozenset(("", "null", "NULL"))
+_NUMBER = re.compile(r"\s*([+-]?\d{1,40}(?:\.\d{1,40})?)\s*")
+_SPAN = re.compile(r"\s*(\d{1,40}(?:\.\d{1,40})?)\s*(?:--?|[\u2013\u2014~])\s*(\d{1,40}(?:\.\d{1,40})?)\s*")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_MILLIS = 253_402_300_799_999  # the last millisecond of the year 9999
+
+
+class Unreadable(ValueError):
+    """A value that means nothing we know; `path` leads to it from the row that holds it."""
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+
+    def under(self, parent: str) -> Unreadable:
+        """The same, seen from one level further out."""
+        return Unreadable(self.reason, f"{parent}{'.' if self.path and self.path[0] != '[' else ''}{self.path}")
+
+
+class Span(Struct, frozen=True, gc=False):
+    """A number, or a range of numbers, as CJ writes both in the same field. `low == high` when it is one number."""
+
+    low: Decimal
+    high: Decimal
+
+    @property
+    def is_range(self) -> bool:
+        """Whether low and high differ."""
+        return self.low != self.high
+
+    def __str__(self) -> str:
+        return f"{self.low}-{self.high}" if self.is_range else str(self.low)
+
+
+class Price(Span, frozen=True, gc=False):
+    """An amount of money (USD unless the row says otherwise), exact. Products with several variants have a range."""
+
+
+class Weight(Span, frozen=True, gc=False):
+    """A weight in grams, exact. Products with several variants have a range."""
+
+
+def show(value: object) -> str:
+    """A value as an error message can carry it."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def read_text(value: Any) -> str | None:
+    """Text as it is; numbers and bools as CJ wrote them. An empty string stays one."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | Decimal):
+        return str(value)
+    raise Unreadable(f"expected text, got {show(value)}")
+
+
+def read_bool(value: Any) -> bool | None:
+    """true, 1, "1", "true" and their opposites."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in _EMPTY:
+            return None
+        value = {"1": 1, "true": 1, "0": 0, "false": 0}.get(text, value)
+    if not isinstance(value, str) and value in (0, 1):
+        return bool(value)
+    raise Unreadable(f"expected a yes or no, got {show(value)}")
+
+
+def read_decimal(value: Any) -> Decimal | None:
+    """An exact number from a JSON number or a numeric string."""
+    if isinstance(value, str):
+        if value.strip() in _EMPTY:
+            return None
+        match = _NUMBER.fullmatch(value)
+        if match is None:
+            raise Unreadable(f"expected a number, got {show(value)}")
+        return Decimal(match[1])
+    if value is None:
+        return None
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        if number.is_finite() and abs(number.adjusted()) <= MAX_DIGITS:
+            return number
+    raise Unreadable(f"expected a number, got {show(value)}")
+
+
+def read_int(value: Any) -> int | None:
+    """A whole number; true and false count as 1 and 0."""
+    if isinstance(value, bool):
+        return int(value)
+    number = read_decimal(value)
+    if number is None:
+        return None
+    whole = int(number)
+    if whole != number or not -(2**63) <= whole < 2**63:
+        raise Unreadable(f"expected a whole number, got {show(value)}")
+    return whole
+
+
+def _read_span(value: Any, cls: type[Span]) -> Span | None:
+    if isinstance(value, cls):
+        return value
+    if isinstance(value, str) and (match := _SPAN.fullmatch(value)) is not None:
+        low, high = Decimal(match[1]), Decimal(match[2])
+        if low > high:
+            raise Unreadable(f"a range that runs backwards: {show(value)}")
+        return cls(low, high)
+    number = read_decimal(value)
+    return None if number is None else cls(number, number)
+
+
+_CACHE_SIZE = 65_536
+
+
+def _remembering(cls: type[Span]) -> tuple[Callable[[Any], Any], dict[str, Span | None]]:
+    """A reader that keeps what it has read: a catalogue has a few thousand different prices, not millions."""
+    seen: dict[str, Span | None] = {}
+
+    def read(value: Any) -> Span | None:
+        if type(value) is not str:
+            return _read_span(value, cls)
+        try:
+            return seen[value]
+        except KeyError:
+            span = _read_span(value, cls)
+            if len(seen) >= _CACHE_SIZE:
+                seen.clear()
+            seen[value] = span
+            return span
+
+    return read, seen
+
+
+read_price, known_prices = _remembering(Price)
+read_weight, known_weights = _remembering(Weight)
+
+
+def read_time(value: Any) -> datetime | None:
+    """Epoch milliseconds (number or text) or ISO text. Text without an offset is China time, as CJ's clock is."""
+    if value is None or isinstance(value, datetime):
+        return value
+    if isinstance(value, str):
+        text = value.strip()
+        if text in _EMPTY:
+            return None
+        if not text.isdecimal():
+            try:
+                time = datetime.fromisoformat(text)
+            except ValueError:
+                raise Unreadable(f"expected a time, got {show(value)}") from None
+            return time if time.tzinfo is not None else time.replace(tzinfo=CHINA_TIME)
+    millis = None if isinstance(value, bool) else read_int(value)
+    if millis is None or not 0 <= millis <= _MAX_MILLIS:
+        raise Unreadable(f"expected a time, got {show(value)}")
+    return _EPOCH + timedelta(milliseconds=millis)
+
+
+def read_texts(value: Any) -> tuple[str, ...]:
+    """A list of texts: a JSON array, a JSON array inside a string, or a single text."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        if value.strip() in _EMPTY:
+            return ()
+        parsed = _parsed(value)
+        if not isinstance(parsed, list):
+            return (value,)
+        value = parsed
+    if isinstance(value, list | tuple | set | frozenset):
+        texts = (read_text(item) for item in value)
+        return tuple(text for text in texts if text is not None)
+    raise Unreadable(f"expected a list of texts, got {show(value)}")
+
+
+def read_numbers(value: Any) -> tuple[Decimal, ...]:
+    """A list of exact numbers, in the same shapes as `read_texts`."""
+    if isinstance(value, int | Decimal):
+        value = (value,)
+    try:
+        numbers = [read_decimal(item) for item in (value if isinstance(value, list | tuple) else read_texts(value))]
+    except Unreadable as error:
+        raise Unreadable(f"expected a list of numbers: {error.reason}") from None
+    return tuple(number for number in numbers if number is not None)
+
+
+def read_json(value: Any) -> Any:
+    """Any JSON value; JSON inside a string is unpacked, other text stays text, an empty string is None."""
+    if not isinstance(value, str):
+        return value
+    if value.strip() in _EMPTY:
+        return None
+    return _parsed(value)
+
+
+def _parsed(text: str) -> Any:
+    if not text.lstrip().startswith(("[", "{")):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return text  # a name that happens to begin with a bracket, or an array that CJ's column cut short

@@ -1,0 +1,1 @@
+"""The methods of CJClient, one module per noun."""
