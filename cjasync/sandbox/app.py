@@ -1,0 +1,61 @@
+"""The aiohttp.web application: one middleware through which every request goes, and the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from cjasync.sandbox import auth, console, details, listings, shop
+from cjasync.sandbox.envelope import Refusal, refused
+from cjasync.sandbox.state import STATE, State
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# Modules of calls: each has `routes(state) -> list[web.RouteDef]` with paths that start with `state.prefix`.
+# Their handlers find `request["account"]` (accounts.Account), `request.app[STATE]` (State), answer with
+# `envelope.success(request, data)` and refuse with `raise Refusal(code, message)`.
+MODULES = (auth, listings, details, shop)
+
+
+def make_app(state: State) -> web.Application:
+    """The application over that state."""
+    app = web.Application(middlewares=[one_request], client_max_size=4 * 1024 * 1024)
+    app[STATE] = state
+    app.add_routes(console.routes(state))
+    for module in MODULES:
+        app.add_routes(module.routes(state))
+    return app
+
+
+@web.middleware
+async def one_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The way of a request: line, faults, limits, handler, faults, line.
+
+    A fault before the limits stands for what happens outside CJ (a proxy, a lost connection): it costs nothing.
+    A fault after the handler stands for an answer lost on its way: the work is done and charged.
+    """
+    state = request.app[STATE]
+    if request.path.startswith("/_sandbox/"):
+        return await handler(request)
+    call = next(state.calls)
+    await state.travel()
+    response = await state.faults.before(request, call)
+    if response is None:
+        response = await _answer(state, request, handler)
+    response = await state.faults.after(request, call, response)
+    await state.travel()
+    return response
+
+
+async def _answer(state: State, request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        state.limits.admit(request)
+        return await handler(request)
+    except Refusal as refusal:
+        state.stats.refused(request, refusal)
+        return refused(request, refusal)
+    except web.HTTPMethodNotAllowed:
+        return refused(request, Refusal(16900202, f"Request method '{request.method}' not supported"))
+    except web.HTTPNotFound:
+        return refused(request, Refusal(1600101, "Interface not found"))

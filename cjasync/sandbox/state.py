@@ -1,0 +1,49 @@
+"""What all handlers of one sandbox share."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from cjasync._clock import Clock
+from cjasync.sandbox.accounts import Accounts
+from cjasync.sandbox.catalogue import Catalogue
+from cjasync.sandbox.faults import Faults
+from cjasync.sandbox.limits import Limits
+from cjasync.sandbox.settings import Settings
+from cjasync.sandbox.stats import Stats
+
+Latency = Callable[[random.Random], float]
+
+
+@dataclass
+class State:
+    """One sandbox's memory. `shelf` is a place for what other modules keep (My Products, sourcing requests)."""
+
+    settings: Settings
+    clock: Clock
+    catalogue: Catalogue
+    accounts: Accounts
+    limits: Limits
+    faults: Faults
+    latency: Latency | None
+    stats: Stats = field(default_factory=Stats)
+    prefix: str = "/api2.0/v1/"
+    calls: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    shelf: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._jitter = random.Random(self.settings.seed)
+
+    async def travel(self) -> None:
+        """One way of the line: return after the latency."""
+        if self.latency is not None:
+            await self.clock.sleep(self.latency(self._jitter))
+
+
+STATE: web.AppKey[State] = web.AppKey("state", State)
