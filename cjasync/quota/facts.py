@@ -1,0 +1,34 @@
+"""What CJ's answers say about limits, as facts: plain data, shared by the protocol and the limiter."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class PointsInfo(Struct, frozen=True, rename="camel"):
+    """The `pointsInfo` of an answer, in points.
+
+    `remaining` is a bucket that refills at total/1440 a minute, so it is not `total - used_today`.
+    """
+
+    total: int | None = None
+    used_today: int | None = None
+    remaining: int | None = None
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """A refusal for a limit's sake, with the figures that its text states.
+
+    times, seconds: "QPS limit is `times` time/`seconds` second".
+    used, remaining, required, limit: of the day's budget, in points or calls.
+    """
+
+    kind: Literal["qps", "daily", "points", "login", "sourcing"]
+    times: int | None = None
+    seconds: float | None = None
+    used: int | None = None
+    remaining: int | None = None
+    required: int | None = None
+    limit: int | None = None
