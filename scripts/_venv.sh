@@ -47,7 +47,7 @@ venv_is_ready() {
 # An environment worth keeping: new enough, with pip, and of the version that $PYTHON asks for.
 venv_is_usable() {
     local python=$1/bin/python
-    "$python" -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || return 1
+    "$python" -c 'import sys, pip._internal.cli.main; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || return 1
     [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" --version 2>/dev/null)" = "$("$python" --version)" ]
 }
 
@@ -73,7 +73,7 @@ except BlockingIOError:
         "$python" -m venv --clear "$venv" || return
     fi
     say "Installing $* into ${venv#"$root"/} (once, and whenever pyproject.toml changes)."
-    if ! (cd "$root" && "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"); then
+    if ! (cd "$root" && "$venv/bin/python" -m pip install -qq --disable-pip-version-check "$@"); then
         say "The install failed; pip says why above. The next run of $0 tries again."
         return 1
     fi
