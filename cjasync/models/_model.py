@@ -215,6 +215,8 @@ M = TypeVar("M", bound="Model")
 class Model(Struct, metaclass=ModelMeta):
     """One object of CJ's, read-only. Unknown fields are ignored; missing ones are None, or empty for lists."""
 
+    __secret__: ClassVar[tuple[str, ...]] = ()  # fields that no repr shows
+
     if TYPE_CHECKING:
         __model_fields__: ClassVar[dict[str, Field]]
 
@@ -231,7 +233,7 @@ class Model(Struct, metaclass=ModelMeta):
         return hash((type(self), getattr(self, next(iter(self.__model_fields__)))))
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        shown = ((name, getattr(self, name)) for name in self.__model_fields__)
+        shown = ((name, getattr(self, name)) for name in self.__model_fields__ if name not in self.__secret__)
         return [(name, value) for name, value in shown if value is not None and value != ()]
 
     def __repr__(self) -> str:
