@@ -19,9 +19,11 @@ FLOORS = (
     Floor("whole catalogue", ("catalog",)),
     Floor("front door", (PACKAGE,)),
     Floor("client", ("client",)),
-    Floor("methods", ("resources", "pagination", "bulk")),
+    Floor("methods", ("resources", "pagination", "bulk", "_prefetch")),
     Floor("engine", ("_engine",)),
-    Floor("parts of a request", ("_decode", "_protocol", "_retry", "_transport", "auth", "quota")),
+    Floor(
+        "parts of a request", ("_decode", "_flights", "_protocol", "_retry", "_transport", "_watchdog", "auth", "quota")
+    ),
     Floor("ground", ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params")),
 )
 
