@@ -30,8 +30,11 @@ class Endpoint(Struct, Generic[T], frozen=True, kw_only=True):
     answer: a model, `list[model]`, `bool`, or a page shape such as `ListData[model]`.
     points: what a call costs, whatever it returns.
     safe: reading only, so that sending it twice does no harm.
+    choice: parameters of which exactly one must be given.
+    ranges: pairs of parameters, the low and the high end of a range.
     section: where the document describes it.
     cached: seconds an answer may be kept when the client's cache is on.
+    recheck: for a write, the call that tells whether it happened.
     """
 
     method: Literal["GET", "POST"]
@@ -41,6 +44,9 @@ class Endpoint(Struct, Generic[T], frozen=True, kw_only=True):
     safe: bool = True
     authenticated: bool = True
     params: Mapping[str, Param] = msgspec.field(default_factory=dict)
+    choice: tuple[str, ...] = ()
+    ranges: tuple[tuple[str, str], ...] = ()
     paging: Paging | None = None
     section: str = ""
     cached: float = 0
+    recheck: str = ""

@@ -6,7 +6,8 @@ not understand is a `ParameterError` before anything is sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,6 +17,7 @@ from msgspec import Struct
 from cjasync.config import CHINA_TIME
 from cjasync.errors import ParameterError
 
+_COUNTRY = re.compile("[A-Z]{2}")
 JsonScalar = str | int | bool | list[str]
 
 
@@ -165,6 +167,23 @@ def texts(
     return Param(wire, encode, required)
 
 
+def countries(wire: str, *, single: bool = False) -> Param:
+    """Country codes, "CN" or "CN,US" or several texts. In another spelling CJ would ignore them."""
+
+    def encode(value: Any, zone: tzinfo) -> JsonScalar:
+        codes = value.split(",") if isinstance(value, str) else value
+        if not isinstance(codes, list | tuple) or not codes:
+            raise Bad(f"expected a country code, got {value!r}")
+        for code in codes:
+            if not isinstance(code, str) or _COUNTRY.fullmatch(code) is None:
+                raise Bad(f"expected two capital letters such as CN, got {code!r}")
+        if single and len(codes) > 1:
+            raise Bad(f"takes one country, got {value!r}")
+        return ",".join(codes)
+
+    return Param(wire, encode)
+
+
 def encode(
     params: Mapping[str, Param], given: Mapping[str, Any], *, endpoint: str, zone: tzinfo = CHINA_TIME
 ) -> dict[str, JsonScalar]:
@@ -185,16 +204,24 @@ def encode(
     return encoded
 
 
-def exactly_one(endpoint: str, **given: Any) -> None:
+def exactly_one(names: Sequence[str], given: Mapping[str, Any], *, endpoint: str) -> None:
     """CJ's three-way choices: one of them, and only one."""
-    chosen = [name for name, value in given.items() if value is not None]
+    chosen = [name for name in names if given.get(name) is not None]
     if len(chosen) != 1:
         got = f"got {' and '.join(chosen)}" if chosen else "got none"
-        raise ParameterError(f"give exactly one of {', '.join(given)}; {got}", endpoint=endpoint)
+        raise ParameterError(f"give exactly one of {', '.join(names)}; {got}", endpoint=endpoint)
 
 
-def ordered(endpoint: str, low: str, high: str, given: Mapping[str, Any]) -> None:
-    """A range whose low end lies above its high end matches nothing, which is never what was meant."""
-    first, last = given.get(low), given.get(high)
-    if first is not None and last is not None and type(first) is type(last) and first > last:
-        raise ParameterError(f"{low} {first!r} is above {high} {last!r}", endpoint=endpoint)
+def ordered(names: tuple[str, str], low: JsonScalar | None, high: JsonScalar | None, *, endpoint: str) -> None:
+    """A range whose low end lies above its high end matches nothing, which is never what was meant.
+
+    Compares what is sent: there numbers are plain digits, and times are texts of one zone.
+    """
+    if low is None or high is None:
+        return
+    try:
+        wrong = Decimal(str(low)) > Decimal(str(high))
+    except InvalidOperation:
+        wrong = str(low) > str(high)
+    if wrong:
+        raise ParameterError(f"{names[0]} {low!r} is above {names[1]} {high!r}", endpoint=endpoint)

@@ -8,7 +8,7 @@ from cjasync.models._model import Id, Model, wire
 
 
 class QuotaLimit(Model):
-    """A limit that CJ states for one path. Live values are far from what is enforced: show them, do not steer by them."""
+    """A limit that CJ states for one path. Live values are far from what is enforced: show it, do not steer by it."""
 
     quota_url: str | None = None  #: the path
     quota_limit: int | None = None  #: calls per period

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from cjasync._endpoint import Endpoint
 from cjasync._engine import Engine
-from cjasync._params import encode
+from cjasync._params import encode, exactly_one, ordered
 from cjasync.pagination import Cursor, Pager
 
 T = TypeVar("T")
@@ -24,9 +24,15 @@ class Resource:
     def _call(self, endpoint: Endpoint[T], given: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
         return self._engine.call(endpoint, self._encoded(endpoint, given))
 
-    def _pager(self, endpoint: Endpoint[T], given: Mapping[str, Any], cursor: Cursor | None = None) -> Pager[T]:
+    def _pager(self, endpoint: Endpoint[T], given: Mapping[str, Any], cursor: Cursor | str | None = None) -> Pager[T]:
         return Pager.start(self._engine, endpoint, self._encoded(endpoint, given), cursor)
 
     def _encoded(self, endpoint: Endpoint[Any], given: Mapping[str, Any]) -> dict[str, Any]:
         params = {name: value for name, value in given.items() if name not in ("self", "cursor")}
-        return encode(endpoint.params, params, endpoint=endpoint.path, zone=self._engine.zone)
+        if endpoint.choice:
+            exactly_one(endpoint.choice, params, endpoint=endpoint.path)
+        encoded = encode(endpoint.params, params, endpoint=endpoint.path, zone=self._engine.zone)
+        for names in endpoint.ranges:
+            low, high = (encoded.get(endpoint.params[name].wire) for name in names)
+            ordered(names, low, high, endpoint=endpoint.path)
+        return encoded
