@@ -6,7 +6,6 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from cjasync.sandbox.catalogue import Catalogue
 from cjasync.sandbox.faults import Faults
 from cjasync.sandbox.limits import Limits
 from cjasync.sandbox.settings import Settings
+from cjasync.sandbox.shelf import Shelf
 from cjasync.sandbox.stats import Stats
 
 Latency = Callable[[random.Random], float]
@@ -23,7 +23,7 @@ Latency = Callable[[random.Random], float]
 
 @dataclass
 class State:
-    """One sandbox's memory. `shelf` is a place for what other modules keep (My Products, sourcing requests)."""
+    """One sandbox's memory. `shelf` is what users wrote: My Products, sourcing requests, and the log of writes."""
 
     settings: Settings
     clock: Clock
@@ -35,7 +35,7 @@ class State:
     stats: Stats = field(default_factory=Stats)
     prefix: str = "/api2.0/v1/"
     calls: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    shelf: dict[str, Any] = field(default_factory=dict)
+    shelf: Shelf = field(default_factory=Shelf)
 
     def __post_init__(self) -> None:
         self._jitter = random.Random(self.settings.seed)
