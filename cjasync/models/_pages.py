@@ -11,6 +11,12 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
+from cjasync.errors import BadResponseError
+from cjasync.models._model import M, build
+from cjasync.models._values import Unreadable, read_json, show
+from cjasync.models.category import RelatedCategory
+from cjasync.models.warehouse import SearchStore
+
 R = TypeVar("R")
 
 
@@ -62,14 +68,35 @@ class ContentData(Struct, Generic[R], frozen=True, rename="camel"):
 
 
 class SearchGroup(Struct, Generic[R], frozen=True, rename="camel"):
-    """One wrapper of listV2's `content`; its `productList` may be missing."""
+    """One wrapper of listV2's `content`; its `productList` may be missing. What stands beside the rows is kept raw."""
 
     product_list: list[R] | None = None
     related_category_list: Any = None
     store_list: Any = None
-    key_word: Any = None
-    key_word_old: Any = None
-    search_hit: Any = None
+    key_word: Any = None  #: the words that CJ searched for
+    key_word_old: Any = None  #: the words that were given
+    search_hit: Any = None  #: undocumented, e.g. "1::1000"
+
+    @property
+    def related_categories(self) -> tuple[RelatedCategory, ...]:
+        """Categories that CJ relates to the search words. BadResponseError if it sent something else."""
+        return _built(RelatedCategory, "relatedCategoryList", self.related_category_list)
+
+    @property
+    def stores(self) -> tuple[SearchStore, ...]:
+        """Warehouses that CJ names beside the rows. BadResponseError if it sent something else."""
+        return _built(SearchStore, "storeList", self.store_list)
+
+
+def _built(model: type[M], name: str, value: Any) -> tuple[M, ...]:
+    try:
+        rows = read_json(value) or ()
+        if not isinstance(rows, list | tuple):
+            raise Unreadable(f"expected a list, got {show(rows)}")
+        return tuple(build(model, row) for row in rows)
+    except Unreadable as error:
+        path = error.under(f"data.content.{name}").path
+        raise BadResponseError(f"{path}: {error.reason}", path=path, endpoint="product/listV2") from None
 
 
 class SearchData(Struct, Generic[R], frozen=True, rename="camel"):

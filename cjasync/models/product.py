@@ -144,6 +144,7 @@ class Product(Model):
     product_key: tuple[str, ...] = ()  #: names of the options, Chinese
     product_key_set: tuple[str, ...] = ()  #: without order
     product_key_en: str | None = None  #: names of the options joined by "-", e.g. "Color-Specifications"
+    product_key_en_set: tuple[str, ...] = ()  #: the same names one by one, without order
     product_pro: tuple[str, ...] = ()  #: logistics properties, Chinese
     product_pro_set: tuple[str, ...] = ()  #: without order
     product_pro_en: tuple[str, ...] = ()  #: logistics properties as codes, e.g. "COMMON"
