@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from cjasync.sandbox import auth, console, details, listings, shop
+from cjasync.sandbox import auth, console, details, listings, reference, shop
 from cjasync.sandbox.envelope import Refusal, refused
 from cjasync.sandbox.state import STATE, State
 
@@ -15,7 +15,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # Modules of calls: each has `routes(state) -> list[web.RouteDef]` with paths that start with `state.prefix`.
 # Their handlers find `request["account"]` (accounts.Account), `request.app[STATE]` (State), answer with
 # `envelope.success(request, data)` and refuse with `raise Refusal(code, message)`.
-MODULES = (auth, listings, details, shop)
+MODULES = (auth, reference, listings, details, shop)
 
 
 def make_app(state: State) -> web.Application:
@@ -49,13 +49,21 @@ async def one_request(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 async def _answer(state: State, request: web.Request, handler: Handler) -> web.StreamResponse:
+    path = request.path.removeprefix(state.prefix)
     try:
-        state.limits.admit(request)
+        _check_route(request)
+        account = state.limits.admit(request, path)
+        if account is not None:
+            request["account"] = account
         return await handler(request)
     except Refusal as refusal:
-        state.stats.refused(request, refusal)
+        state.stats.refused[refusal.kind] += 1
         return refused(request, refusal)
-    except web.HTTPMethodNotAllowed:
-        return refused(request, Refusal(16900202, f"Request method '{request.method}' not supported"))
-    except web.HTTPNotFound:
-        return refused(request, Refusal(1600101, "Interface not found"))
+
+
+def _check_route(request: web.Request) -> None:
+    problem = request.match_info.http_exception
+    if isinstance(problem, web.HTTPMethodNotAllowed):
+        raise Refusal(16900202, f"Request method '{request.method}' not supported", kind="method")
+    if problem is not None:
+        raise Refusal(1600101, "Interface not found", kind="path")

@@ -1,96 +1,61 @@
-"""The truth: every product that the sandbox holds or held, as columns, and what happened to them."""
+"""The truth: every product that the sandbox holds or held, as columns, and the ways to change it."""
 
 from __future__ import annotations
 
 import random
 from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from decimal import Decimal
+from itertools import accumulate
 from statistics import NormalDist
-from typing import Literal
-
-from msgspec import Struct
 
 from cjasync.sandbox import traits
 from cjasync.sandbox.categories import Category, category_tree
+from cjasync.sandbox.history import History, Kind
 from cjasync.sandbox.ids import product_id
-from cjasync.sandbox.listing import NO_TIME, Listing
+from cjasync.sandbox.listing import NO_TIME, Condition, Listing
+from cjasync.sandbox.product import Product, image_of, supplier_id
 
 GONE, ON_SALE, DELISTED = 0, 1, 2
 
+# Draws by table: the same on every machine, and cheap.
 _QUANTILES = [(step + 0.5) / 1024 for step in range(1024)]
 _PRICES = [max(9, round(100 * 2.718281828 ** (2.1 + 1.1 * NormalDist().inv_cdf(q)))) for q in _QUANTILES]
-_STOCKS = [0 if q < 0.03 else round(20 * q) if q < 0.08 else round((q * 9) ** 6) for q in _QUANTILES]
-_LISTINGS = [round(q / (1 - q) * 3) for q in _QUANTILES]
-
-
-class Product(Struct, frozen=True, kw_only=True):
-    """What is true of one product. Prices in USD, weights in g, `created_ms` in ms since 1970 or None.
-
-    `key` holds 64 random bits of the product: draw further attributes (variants, reviews) from them.
-    """
-
-    number: int
-    key: int
-    pid: str
-    sku: str
-    name_en: str
-    names_zh: tuple[str, ...]
-    image: str
-    category: Category
-    price_low: Decimal
-    price_high: Decimal
-    weight_low: int
-    weight_high: int
-    created_ms: int | None
-    listed: int
-    verified_stock: int
-    factory_stock: int
-    delisted: bool
-    product_type: str | None
-    supplier_id: str | None
-    supplier_name: str | None
-    countries: tuple[str, ...]
-    delivery_hours: int | None
-    free_shipping: bool
-    video: bool
-    unit: str | None
-    remark: str | None
-    customization: int | None
-    self_pickup: bool
-    certified: bool
-    flags: tuple[int, ...]
-    zones: tuple[str, ...]
-    verified: int
-    brand_id: int | None
-
-
-class Event(Struct, frozen=True):
-    """A change: what happened to product `number` at `at` (seconds since 1970), and its price before, in cents."""
-
-    at: float
-    kind: Literal["add", "delete", "relist", "delist", "reprice"]
-    number: int
-    price: tuple[int, int]
+_STOCKS = [0 if q < 0.05 else round(20 * q) if q < 0.1 else round((9 * q) ** 6) for q in _QUANTILES]
+_LISTED = [round(3 * q / (1 - q)) for q in _QUANTILES]
+_SKU_LETTERS = [
+    "NSSY",
+    "JJJT",
+    "YDQT",
+    "LYDZ",
+    "WYMY",
+    "MTSJ",
+    "DQXD",
+    "BBTZ",
+    "ZBLF",
+    "CWMM",
+    "TYDD",
+    "QCDD",
+    "HFGF",
+    "SNPJ",
+    "MZGY",
+    "YZZW",
+]
+_LISTINGS_KEPT = 64
 
 
 class Catalogue:
-    """Products by number (their place in the columns). `now` gives the time that changes are recorded with."""
+    """Products by number, their place in the columns; a number is never given twice.
+
+    times: creation seconds of the first products. seed, null_times, delisted: as in Settings. now: the present, in
+    seconds since 1970, for new products and the record of changes.
+    """
 
     def __init__(
-        self, times: array[int], *, seed: int, null_times: float, delisted: float, now: Callable[[], float]
+        self, times: Sequence[int], *, seed: int, null_times: float, delisted: float, now: Callable[[], float]
     ) -> None:
-        self.categories = category_tree()
-        self.history: list[Event] = []
-        self._now = now
-        self._rng = random.Random(f"catalogue {seed}")
-        self._category_weights = [0.0]
-        for rank in range(1, len(self.categories)):
-            self._category_weights.append(self._category_weights[-1] + rank**-1.05)
-        ranks = list(range(len(self.categories)))
-        self._rng.shuffle(ranks)
-        self._category_ranks = ranks
+        self.categories: tuple[Category, ...] = category_tree()
         self.keys: array[int] = array("Q")
         self.created: array[int] = array("q")
         self.low: array[int] = array("i")
@@ -101,20 +66,48 @@ class Catalogue:
         self.category: array[int] = array("H")
         self.pids: list[str] = []
         self.status = bytearray()
+        self._now = now
         self._numbers: dict[str, int] = {}
+        self._rng = random.Random(f"catalogue {seed}")
+        # The biggest category holds a sixth of everything, as where shoppers are many.
+        shares = [rank**-1.05 for rank in range(1, len(self.categories) + 1)]
+        self._rng.shuffle(shares)
+        self._category_sizes = list(accumulate(shares))
+        self._fill(times, null_times, delisted)
+        self.history = History(range(len(self.pids)))
+        self.all = Listing(self.created, range(len(self.pids)))
+        self._listings: OrderedDict[Hashable, Listing] = OrderedDict()
+
+    def _fill(self, times: Sequence[int], null_times: float, delisted: float) -> None:
         chance = self._rng.random
         for created in times:
-            shown = NO_TIME if null_times and chance() < null_times else created
-            self._append(created, shown, DELISTED if delisted and chance() < delisted else ON_SALE)
-        self.initial = bytes(self.status)
-        self.all = Listing(self, None)
-        self._listings = [self.all]
+            self._append(created)
+            if chance() < null_times:
+                self.created[-1] = NO_TIME
+            if chance() < delisted:
+                self.status[-1] = DELISTED
+
+    def _append(self, created: int) -> int:
+        number = len(self.pids)
+        draw = self._rng.getrandbits
+        key, dice = draw(64), draw(60)
+        low = _PRICES[dice & 1023]
+        self.keys.append(key)
+        self.created.append(created)
+        self.low.append(low)
+        self.high.append(low + low * (dice >> 10 & 63) // 80 if dice >> 16 & 3 == 0 else low)
+        self.listed.append(_LISTED[dice >> 18 & 1023])
+        self.stock.append(_STOCKS[dice >> 28 & 1023] >> 4)
+        self.factory.append(_STOCKS[dice >> 28 & 1023] if dice >> 38 & 1 else 0)
+        self.category.append(self._rng.choices(_LEAVES, cum_weights=self._category_sizes)[0])
+        self.pids.append(product_id(number, key, created))
+        self.status.append(ON_SALE)
+        return number
 
     def __len__(self) -> int:
         return len(self.status) - self.status.count(GONE)
 
-    def __contains__(self, pid: object) -> bool:
-        return self.get(pid) is not None if isinstance(pid, str) else False
+    # Looking up
 
     def get(self, pid: str) -> Product | None:
         """The product with that pid (delisted ones too), or None."""
@@ -122,11 +115,11 @@ class Catalogue:
         return None if number is None or self.status[number] == GONE else self.product(number)
 
     def by_sku(self, sku: str) -> Product | None:
-        """The product with that SKU (the SPU; not a variant's), or None."""
-        if not sku[-7:].isdecimal() or int(sku[-7:]) >= len(self.pids):
+        """The product with that SKU (the SPU, not a variant's), or None."""
+        number = int(sku[-7:]) if sku[-7:].isdecimal() else len(self.pids)
+        if number >= len(self.pids) or self.status[number] == GONE or self.sku_of(number) != sku:
             return None
-        number = int(sku[-7:])
-        return None if self.status[number] == GONE or self.sku_of(number) != sku else self.product(number)
+        return self.product(number)
 
     def number_of(self, pid: str) -> int | None:
         """The number of a product that is or was held."""
@@ -136,28 +129,25 @@ class Catalogue:
 
     def sku_of(self, number: int) -> str:
         """CJ, four letters and the number in seven digits."""
-        return f"CJ{_SKU_LETTERS[self.keys[number] >> 60 & 15]}{number:07d}"
+        return f"CJ{_SKU_LETTERS[self.keys[number] >> 60]}{number:07d}"
 
     def name_of(self, number: int) -> str:
         """The English name."""
         key = self.keys[number]
-        noun = self.categories[self.category[number]].noun
-        return f"{traits.ADJECTIVE.of(key)} {traits.MATERIAL.of(key)} {noun}"
+        return f"{traits.ADJECTIVE.of(key)} {traits.MATERIAL.of(key)} {self.categories[self.category[number]].noun}"
 
     def names_zh_of(self, number: int) -> tuple[str, ...]:
         """The Chinese names; English words occur in them."""
         key = self.keys[number]
         noun = self.categories[self.category[number]].noun_zh
-        name = f"{traits.ADJECTIVE_ZH.of(key)}{traits.MATERIAL_ZH.of(key)}{noun}"
-        return (name, noun) if traits.NAMES_AS_ARRAY.of(key) else (name,)
+        return traits.NAMES_ZH.of(key) + ((noun,) if traits.NAMES_AS_ARRAY.of(key) else ())
 
     def product(self, number: int) -> Product:
         """All that is true of product `number`, gone or not."""
         key = self.keys[number]
         created = self.created[number]
         weight_low, weight_high = traits.WEIGHT.of(key)
-        product_type = traits.PRODUCT_TYPE.of(key)
-        supplied = product_type is not None and product_type.startswith("SUPPLIER")
+        supplied = traits.is_supplied(key)
         return Product(
             number=number,
             key=key,
@@ -176,7 +166,7 @@ class Catalogue:
             verified_stock=self.stock[number],
             factory_stock=self.factory[number],
             delisted=self.status[number] == DELISTED,
-            product_type=product_type,
+            product_type=traits.PRODUCT_TYPE.of(key),
             supplier_id=supplier_id(traits.SUPPLIER.code(key)) if supplied else None,
             supplier_name=traits.SUPPLIER.of(key) if supplied else None,
             countries=traits.COUNTRIES.of(key),
@@ -195,48 +185,80 @@ class Catalogue:
         )
 
     def truth(self, *, delisted: bool = True) -> Iterator[Product]:
-        """Every product held now, in the order of their numbers; product/list shows the delisted ones too."""
+        """Every product held now, by number; product/list shows the delisted ones too, listV2 does not."""
         for number, status in enumerate(self.status):
             if status == ON_SALE or (delisted and status == DELISTED):
                 yield self.product(number)
 
     def pids_now(self) -> set[str]:
         """The pids of all products held now."""
-        return {pid for pid, status in zip(self.pids, self.status, strict=True) if status}
+        return {pid for pid, status in zip(self.pids, self.status, strict=True) if status != GONE}
+
+    def listing(self, question: Hashable, condition: Condition) -> Listing:
+        """The products that satisfy `condition`, which `question` names; evaluated once, then kept up to date."""
+        listing = self._listings.get(question)
+        if listing is None:
+            listing = self._listings[question] = self.all.narrowed(condition)
+            if len(self._listings) > _LISTINGS_KEPT:
+                self._listings.popitem(last=False)
+        self._listings.move_to_end(question)
+        return listing
 
     # Changes
 
     def add(self, created: float | None = None) -> str:
         """A new product, created now unless told otherwise; its pid."""
-        now = self._now()
-        second = int(now if created is None else created)
-        number = self._append(second, second, ON_SALE)
+        number = self._append(int(self._now() if created is None else created))
         self._numbers[self.pids[number]] = number
         self._record("add", number)
-        for listing in self._listings:
-            listing.add(number)
+        self._enter(number)
         return self.pids[number]
 
     def delete(self, pid: str) -> None:
         """The product disappears from every answer."""
-        self._set_status(self._known(pid), GONE, "delete")
+        self._set_status(pid, GONE, "delete")
 
     def delist(self, pid: str) -> None:
-        """Off the shelves: product/list still shows it, product/query answers 1602002, listV2 omits it."""
-        self._set_status(self._known(pid), DELISTED, "delist")
+        """Off the shelves: product/list still shows it, listV2 does not."""
+        self._set_status(pid, DELISTED, "delist")
 
     def relist(self, pid: str) -> None:
         """A deleted or delisted product comes back with its old creation time."""
-        self._set_status(self._known(pid), ON_SALE, "relist")
+        self._set_status(pid, ON_SALE, "relist")
 
     def reprice(self, pid: str, low: Decimal, high: Decimal | None = None) -> None:
-        """Another price (in whole cents)."""
+        """Another price, in whole cents."""
         number = self._known(pid)
         self._record("reprice", number)
-        with_listings = [listing for listing in self._listings if self.status[number]]
-        for listing in with_listings:
-            listing.discard(number)
+        self._leave(number)
         self.low[number] = int(low.scaleb(2))
         self.high[number] = int((low if high is None else high).scaleb(2))
-        for listing in with_listings:
-            listing.add(number)
+        self._enter(number)
+
+    def _set_status(self, pid: str, status: int, kind: Kind) -> None:
+        number = self._known(pid)
+        self._record(kind, number)
+        self._leave(number)
+        self.status[number] = status
+        self._enter(number)
+
+    def _known(self, pid: str) -> int:
+        number = self.number_of(pid)
+        if number is None:
+            raise KeyError(pid)
+        return number
+
+    def _record(self, kind: Kind, number: int) -> None:
+        self.history.record(self._now(), kind, number, (self.low[number], self.high[number]))
+
+    def _leave(self, number: int) -> None:
+        for listing in (self.all, *self._listings.values()):
+            listing.discard(number)
+
+    def _enter(self, number: int) -> None:
+        if self.status[number] != GONE:
+            for listing in (self.all, *self._listings.values()):
+                listing.add(number)
+
+
+_LEAVES = range(len(category_tree()))

@@ -118,10 +118,32 @@ Home Improvement
   Security & Protection: Doorbell Camera, Smoke Detector
 """
 _KINDS = ("", "Smart ", "Mini ", "Designer ", "DIY ", "Travel ", "Professional ", "Spare ")
-_NOUNS_ZH = (
-    "卫衣 连衣裙 收纳盒 项链 背包 玩具 牛仔裤 耳机 面膜 狗窝 帐篷 手机壳 "
-    "坐垫 夜灯 键盘 手表 拖鞋 水杯 灯带 假发 渔具 充电宝 工具 围巾"
-).split()
+_NOUNS_ZH = [
+    "卫衣",
+    "连衣裙",
+    "收纳盒",
+    "项链",
+    "背包",
+    "玩具",
+    "牛仔裤",
+    "耳机",
+    "面膜",
+    "狗窝",
+    "帐篷",
+    "手机壳",
+    "坐垫",
+    "夜灯",
+    "键盘",
+    "手表",
+    "拖鞋",
+    "水杯",
+    "灯带",
+    "假发",
+    "渔具",
+    "充电宝",
+    "工具",
+    "围巾",
+]
 
 
 class Category(Struct, frozen=True):
@@ -148,7 +170,8 @@ def category_tree() -> tuple[Category, ...]:
         # Every second level has six leaves, and the first ones a seventh, so that they are 577.
         for number in range(6 + (place < LEAVES - 6 * len(seconds))):
             noun = nouns[number % 2]
-            name = f"{_KINDS[number // 2]}{noun}s" if number else f"{two} & {noun}s"
+            plural = noun if noun.endswith("s") else f"{noun}s"
+            name = f"{_KINDS[number // 2]}{plural}" if number else f"{two} & {plural}"
             noun_zh = _NOUNS_ZH[len(leaves) % len(_NOUNS_ZH)]
             leaves.append(Category("", name, ids[f"{one}/{two}"], two, ids[one], one, noun, noun_zh))
     guids = set(rng.sample(range(len(leaves)), GUID_LEAVES))

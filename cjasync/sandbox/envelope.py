@@ -8,6 +8,7 @@ from uuid import uuid4
 import msgspec
 from aiohttp import web
 
+from cjasync.sandbox.refusal import Refusal as Refusal
 from cjasync.sandbox.settings import Envelope
 from cjasync.sandbox.state import STATE
 
@@ -17,17 +18,6 @@ _ENDINGS: dict[Envelope, tuple[bytes, bytes]] = {
     "success": (b'{"code":200,"success":true,', b""),
     "zero": (b'{"code":0,', b',"success":true'),
 }
-
-
-class Refusal(Exception):
-    """Raise it in a handler: the request ends with CJ's `code` and `message` and `data: null`."""
-
-    def __init__(self, code: int, message: str, *, status: int = 200, result: bool = True) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
-        self.result = result
 
 
 def success(

@@ -4,39 +4,36 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cjasync.sandbox.catalogue import Catalogue
+from collections.abc import Callable, Iterable, Sequence
 
 NO_TIME = -1
 Condition = Callable[[int], bool]
 
 
 class Listing:
-    """Numbers of the products that satisfy `condition`, sorted by time and, within a second, by number.
+    """Numbers of products that satisfy `condition`, sorted by time and, within a second, by number.
 
-    Kept up to date by the catalogue, so that a filter is evaluated over everything only once.
+    `created` is the catalogue's column; `numbers` come in ascending order. The catalogue tells the listing of every
+    change, so that a filter is evaluated over everything only once. `version` counts the changes.
     """
 
-    def __init__(self, catalogue: Catalogue, condition: Condition | None, source: Listing | None = None) -> None:
-        self._created = catalogue.created
+    def __init__(self, created: Sequence[int], numbers: Iterable[int], condition: Condition | None = None) -> None:
+        self._created = created
         self._condition = condition
+        known = list(numbers)
+        timed = [number for number in known if created[number] != NO_TIME]
+        timed.sort(key=created.__getitem__)
+        self.numbers: array[int] = array("i", timed)
+        self.times: array[int] = array("q", map(created.__getitem__, timed))
+        self.nulls: array[int] = array("i", (number for number in known if created[number] == NO_TIME))
         self.version = 0
-        if source is None or condition is None:
-            known = [number for number, status in enumerate(catalogue.status) if status]
-            timed = sorted((number for number in known if self._created[number] != NO_TIME), key=self._created.__getitem__)
-            nulls = [number for number in known if self._created[number] == NO_TIME]
-        else:
-            timed = [number for number in source.numbers if condition(number)]
-            nulls = [number for number in source.nulls if condition(number)]
-        self.numbers = array("i", timed)
-        self.times = array("q", map(self._created.__getitem__, timed))
-        self.nulls = array("i", nulls)
 
     def __len__(self) -> int:
         return len(self.numbers) + len(self.nulls)
+
+    def narrowed(self, condition: Condition) -> Listing:
+        """Those of them that satisfy a condition."""
+        return Listing(self._created, sorted(filter(condition, [*self.numbers, *self.nulls])), condition)
 
     def between(self, start: float | None, end: float | None) -> tuple[int, int]:
         """The places of the products created in [start, end] (seconds, both included)."""
@@ -49,24 +46,23 @@ class Listing:
         if self._condition is not None and not self._condition(number):
             return
         self.version += 1
-        created = self._created[number]
-        if created == NO_TIME:
+        if self._created[number] == NO_TIME:
             self.nulls.insert(bisect_left(self.nulls, number), number)
         else:
             place = self._place(number)
-            self.times.insert(place, created)
+            self.times.insert(place, self._created[number])
             self.numbers.insert(place, number)
 
     def discard(self, number: int) -> None:
         """Take a product out, if it is in."""
         if self._created[number] == NO_TIME:
             place = bisect_left(self.nulls, number)
-            if place < len(self.nulls) and self.nulls[place] == number:
+            if self.nulls[place : place + 1] == array("i", [number]):
                 self.version += 1
                 del self.nulls[place]
             return
         place = self._place(number)
-        if place < len(self.numbers) and self.numbers[place] == number:
+        if self.numbers[place : place + 1] == array("i", [number]):
             self.version += 1
             del self.numbers[place]
             del self.times[place]

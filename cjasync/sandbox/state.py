@@ -6,16 +6,17 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
 from cjasync._clock import Clock
 from cjasync.sandbox.accounts import Accounts
 from cjasync.sandbox.catalogue import Catalogue
+from cjasync.sandbox.churn import Churner
 from cjasync.sandbox.faults import Faults
 from cjasync.sandbox.limits import Limits
 from cjasync.sandbox.settings import Settings
-from cjasync.sandbox.shelf import Shelf
 from cjasync.sandbox.stats import Stats
 
 Latency = Callable[[random.Random], float]
@@ -23,7 +24,7 @@ Latency = Callable[[random.Random], float]
 
 @dataclass
 class State:
-    """One sandbox's memory. `shelf` is what users wrote: My Products, sourcing requests, and the log of writes."""
+    """One sandbox's memory. `shelf` is a place for what other modules keep (My Products, sourcing requests)."""
 
     settings: Settings
     clock: Clock
@@ -32,18 +33,28 @@ class State:
     limits: Limits
     faults: Faults
     latency: Latency | None
-    stats: Stats = field(default_factory=Stats)
-    prefix: str = "/api2.0/v1/"
+    churner: Churner | None
+    stats: Stats
+    prefix: str
     calls: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    shelf: Shelf = field(default_factory=Shelf)
+    shelf: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._jitter = random.Random(self.settings.seed)
+        self._jitter = random.Random(f"latency {self.settings.seed}")
+        self._replicas = random.Random(f"replicas {self.settings.seed}")
 
     async def travel(self) -> None:
         """One way of the line: return after the latency."""
         if self.latency is not None:
             await self.clock.sleep(self.latency(self._jitter))
+
+    def next_replica(self) -> int:
+        """Which of the two replicas answers the next question; always the same one unless ties are unstable."""
+        return self._replicas.getrandbits(1) if self.settings.unstable_ties else 0
+
+    def report(self) -> dict[str, Any]:
+        """What stats() tells."""
+        return self.stats.report() | {"products": len(self.catalogue)}
 
 
 STATE: web.AppKey[State] = web.AppKey("state", State)

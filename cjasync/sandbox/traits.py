@@ -24,12 +24,18 @@ class Trait(Generic[T]):
         """The trait of the product with that key."""
         return self.values[key >> self.shift & self.mask]
 
+    def code(self, key: int) -> int:
+        """The place of that product's value in the table."""
+        return key >> self.shift & self.mask
+
     def codes(self, wanted: Callable[[T], bool]) -> frozenset[int]:
         """The codes whose value is wanted."""
         return frozenset(code for code, value in enumerate(self.values) if wanted(value))
 
 
-SUPPLIERS = tuple(f"{name} {trade}" for name in ("Yiwu Baina", "Shenzhen Lutu", "Guangzhou Mei", "Ningbo Haide", "Hangzhou Qing", "Xiamen Fuyu", "Jinhua Tai", "Dongguan Sheng") for trade in ("Trading Co., Ltd.", "E-Commerce", "Import & Export", "\"Star\" Factory"))  # fmt: skip
+_FIRMS = ("Yiwu Baina", "Shenzhen Lutu", "Guangzhou Mei", "Ningbo Haide", "Hangzhou Qing", "Xiamen Fuyu", "Jinhua Tai")
+_FORMS = ("Trading Co., Ltd.", "E-Commerce", "Import & Export", '"Star" Factory')
+SUPPLIERS = tuple(f"{firm} {form}" for firm in (*_FIRMS, "Dongguan Sheng") for form in _FORMS)
 
 # The bits 0-10, 11-20 and 21-28 are three groups: product/list renders each group once per combination (rows.py).
 COUNTRIES: Trait[tuple[str, ...]] = Trait(
@@ -70,15 +76,32 @@ ZONES: Trait[tuple[str, ...]] = Trait(
 VERIFIED = Trait(40, (1, 1, 2, 1))
 BRAND: Trait[int | None] = Trait(42, (None,) * 6 + (1371342252697325568, 1450000000000000001))
 
-ADJECTIVE: Trait[str] = Trait(45, tuple("Portable;Foldable;Waterproof;Wireless;Vintage;Cute Cartoon;Large Capacity;Men's;Women's;Kids';Ultra-thin;Multi-function;Creative;Simple & Modern;LED;Personalized;Winter;Summer;12\" Mini;European-American;Rechargeable;Non-slip;Adjustable;Silent;Handmade;Luxury;Breathable;Caf\u00e9 Style;Anti-fall;Double-layer;3-in-1;Outdoor".split(";")))  # fmt: skip
-MATERIAL: Trait[str] = Trait(50, tuple("Cotton;Leather;Stainless Steel;Silicone;Bamboo;Plush;Plastic;Wooden;Alloy;Ceramic;Velvet;Linen;Acrylic;Nylon;Glass;Wool".split(";")))  # fmt: skip
-ADJECTIVE_ZH: Trait[str] = Trait(45, tuple("便携 折叠 防水 无线 复古 可爱 大容量 男士 女士 儿童 超薄 多功能 创意 简约 LED 定制 冬季 夏季 迷你 欧美 充电 防滑 可调节 静音 手工 奢华 透气 咖啡 防摔 双层 三合一 户外".split()))  # fmt: skip
-MATERIAL_ZH: Trait[str] = Trait(50, tuple("棉 皮革 不锈钢 硅胶 竹 毛绒 塑料 木质 合金 陶瓷 丝绒 亚麻 亚克力 尼龙 玻璃 羊毛".split()))  # fmt: skip
+_ADJECTIVES = """
+Portable;Foldable;Waterproof;Wireless;Vintage;Cute Cartoon;Large Capacity;Men's;Women's;Kids';Ultra-thin;Multi-function;
+Creative;Simple & Modern;LED;Personalized;Winter;Summer;12" Mini;European-American;Rechargeable;Non-slip;Adjustable;
+Silent;Handmade;Luxury;Breathable;Caf\u00e9 Style;Anti-fall;Double-layer;3-in-1;Outdoor
+"""
+_MATERIALS = (
+    "Cotton;Leather;Stainless Steel;Silicone;Bamboo;Plush;Plastic;Wooden;Alloy;Ceramic;Velvet;Linen;Acrylic;Nylon"
+)
+_ADJECTIVES_ZH = (
+    "便携 折叠 防水 无线 复古 可爱 大容量 男士 女士 儿童 超薄 多功能 创意 简约 LED 定制 "
+    "冬季 夏季 迷你 欧美 充电 防滑 可调节 静音 手工 奢华 透气 咖啡 防摔 双层 三合一 户外"
+)
+ADJECTIVE = Trait(45, tuple(word.strip() for word in _ADJECTIVES.split(";")))
+MATERIAL = Trait(52, (*_MATERIALS.split(";"), "Glass", "Wool"))
+NAMES_ZH = Trait(45, tuple((name,) for name in _ADJECTIVES_ZH.split()))
+# Most names are a JSON array inside a string, some one plain text. (Bits 45-51 together: rows.py renders them once.)
+NAMES_AS_ARRAY = Trait(50, (True, True, True, False))
 
-# In older products the names are one plain text, in most a JSON array inside a string.
-NAMES_AS_ARRAY = Trait(54, (True, True, True, False))
 PRICE_AS_NUMBER = Trait(56, (False,) * 7 + (True,))
 WEIGHT: Trait[tuple[int, int]] = Trait(
     59,
     tuple((low, low if step % 3 else low * 5 // 4 + 7) for step in range(32) for low in (int(8 * 1.28**step),)),
 )
+
+
+def is_supplied(key: int) -> bool:
+    """Whether the product comes from a supplier, so that the supplier's name shows."""
+    product_type = PRODUCT_TYPE.of(key)
+    return product_type is not None and product_type.startswith("SUPPLIER")
