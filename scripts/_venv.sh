@@ -2,8 +2,8 @@
 #
 #   need_venv .venv -e '.[dev]'     make the environment if it is missing or out of date
 #
-# A stamp inside the environment holds what it was made from. It is the last thing written, so an install that failed or
-# was interrupted is done again, and while it matches nothing is started but one `python --version`.
+# A stamp inside the environment holds what it was made from. It is written last, so an install that failed or was
+# interrupted is done again; while it matches, nothing is started but a few short questions.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
@@ -44,9 +44,11 @@ venv_is_ready() {
     [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" --version 2>/dev/null)" = "${recipe%%$'\n'*}" ]
 }
 
-# An environment worth keeping: new enough, with pip, and of the version that $PYTHON asks for.
+# An environment worth keeping: not left in the middle of an install, new enough, with pip, and of the version that
+# $PYTHON asks for.
 venv_is_usable() {
     local python=$1/bin/python
+    [ ! -e "$1/.installing" ] || return 1
     "$python" -c 'import sys, pip._internal.cli.main; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || return 1
     [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" --version 2>/dev/null)" = "$("$python" --version)" ]
 }
@@ -54,7 +56,6 @@ venv_is_usable() {
 make_venv() {
     local venv=$1 python
     shift
-    # python may be absent only here: an environment that is ready needs none on PATH
     python=$(find_python) || return
     # Python's fcntl stands in for flock(1), which macOS lacks. The lock belongs to descriptor 9, which this shell keeps,
     # so it lasts until the subshell ends, however it ends.
@@ -73,10 +74,13 @@ except BlockingIOError:
         "$python" -m venv --clear "$venv" || return
     fi
     say "Installing $* into ${venv#"$root"/} (once, and whenever pyproject.toml changes)."
+    touch "$venv/.installing"
     if ! (cd "$root" && "$venv/bin/python" -m pip install -qq --disable-pip-version-check "$@"); then
+        rm -f "$venv/.installing"
         say "The install failed; pip says why above. The next run of $0 tries again."
         return 1
     fi
+    rm -f "$venv/.installing"
     venv_recipe "$venv" "$@" >"$venv/.stamp.new" && mv "$venv/.stamp.new" "$venv/.stamp"
 }
 

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ STAND_IN = """#!/usr/bin/env bash
 case "$1 ${{2:-}}" in
     "--version "*) echo "Python {version}"; exit ;;
     "-c "*) exec {python} "$@" ;;
-    "-m venv") mkdir -p "${{*: -1}}/bin"; cp "$0" "${{*: -1}}/bin/python" ;;
+    "-m venv") rm -rf "${{*: -1}}"; mkdir -p "${{*: -1}}/bin"; cp "$0" "${{*: -1}}/bin/python" ;;
     "-m pip") [ ! -e .venv/.stamp ] || echo "stamped too early" >>"$LOG"; sleep "${{PIP_SECONDS:-0}}" ;;
 esac
 echo "{version} $*" >>"$LOG"
@@ -36,6 +38,7 @@ class Checkout:
         self.python.chmod(0o755)
 
     def start(self, command: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Starts it in a process group of its own."""
         return subprocess.Popen(
             [self.folder / "scripts" / command, *arguments],
             cwd=self.folder.parent,
@@ -43,6 +46,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     def run(self, command: str, *arguments: str, **environment: str) -> tuple[int, str, list[str]]:
@@ -89,6 +93,16 @@ def test_a_failed_install_is_said_and_done_again(checkout: Checkout) -> None:
     assert "The install failed" in said
     assert asked[-1] == PIP
     assert checkout.run("test")[2] == [PIP, PYTEST]
+
+
+def test_an_install_that_was_killed_is_done_from_the_start(checkout: Checkout) -> None:
+    with checkout.start("test", PIP_SECONDS="60") as process:
+        while not (checkout.folder / ".venv" / ".installing").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+    code, _, asked = checkout.run("test")
+    assert (code, [line.split()[2] for line in asked]) == (0, ["venv", "pip", "pytest"])
 
 
 def test_another_python_makes_another_environment(checkout: Checkout) -> None:
