@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Mapping
-from datetime import timedelta, timezone
+from datetime import timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
+from cjasync._secret import Secret
 from cjasync.errors import ConfigError
+
+Priority = Literal["interactive", "background"]
 
 CHINA_TIME = timezone(timedelta(hours=8), "UTC+8")
 
@@ -77,3 +84,111 @@ class Plan(Struct, frozen=True, kw_only=True):
             return makers[name.lower()]()
         except KeyError:
             raise ConfigError(f"unknown plan {name!r}: choose one of {', '.join(makers)}") from None
+
+
+class RequestOptions(Struct, frozen=True, kw_only=True):
+    """How patient a call is; `client.with_options(...)` gives a client with others.
+
+    timeout: seconds for one attempt, from sending to the last byte (waiting for a turn not counted).
+    deadline: seconds for the whole call, waits and attempts together; None = no limit of its own.
+    retries: how often a failed attempt is repeated (refusals for going too fast are not counted).
+    max_wait: longest wait for a turn in seconds; a longer one raises WaitTooLongError at once. None = any.
+    priority: "background" leaves a share of the day's budget to interactive calls.
+    """
+
+    timeout: float = 30.0
+    deadline: float | None = None
+    retries: int = 3
+    max_wait: float | None = None
+    priority: Priority = "interactive"
+
+    def __post_init__(self) -> None:
+        for name in ("timeout", "deadline"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} must be above 0 seconds, not {value!r}")
+        if self.retries < 0:
+            raise ConfigError(f"retries must be 0 or more, not {self.retries!r}")
+        if self.max_wait is not None and not self.max_wait >= 0:
+            raise ConfigError(f"max_wait must be 0 seconds or more, not {self.max_wait!r}")
+        if self.priority not in ("interactive", "background"):
+            raise ConfigError(f"priority must be interactive or background, not {self.priority!r}")
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything a client can be told. Keys and tokens never show in its repr.
+
+    api_key, access_token: one of them; a key lets the client fetch and refresh tokens by itself.
+    base_url: CJ's address, or a sandbox's. Plain http only to this machine unless `allow_http`.
+    plan: the account's limits. quota: where they are kept: "sqlite" (shared by this machine's processes), "memory"
+    (this client alone), a URL (`memory://`, `sqlite:///path`, `redis://host:port/db`) or a store.
+    egress: names the public IP address whose limit is shared (default: this machine).
+    on_exhausted: "raise" QuotaExhaustedError at a day's end, or "wait" for the reset.
+    background_reserve: share of the day's budget that background calls leave to interactive ones.
+    zone: the zone of CJ's text dates. coalesce: identical reads in flight are one request.
+    connections: open at the same time. max_body: bytes of an answer, inflated. grace: seconds that calls in flight
+    are given when the client is closed.
+    """
+
+    api_key: Secret | None = None
+    access_token: Secret | None = None
+    base_url: str = "https://developers.cjdropshipping.com/api2.0/v1"
+    allow_http: bool = False
+    plan: Plan = msgspec.field(default_factory=Plan.free)
+    quota: Any = "sqlite"
+    egress: str | None = None
+    on_exhausted: Literal["raise", "wait"] = "raise"
+    background_reserve: float = 0.1
+    token_store: Any = None
+    options: RequestOptions = msgspec.field(default_factory=RequestOptions)
+    zone: tzinfo = CHINA_TIME
+    coalesce: bool = True
+    connections: int = 100
+    max_body: int = 64 * 1024 * 1024
+    grace: float = 5.0
+
+    @classmethod
+    def from_env(
+        cls, environment: Mapping[str, str] | None = None, *, profile: str | None = None, **overrides: Any
+    ) -> Settings:
+        """From CJ_API_KEY or CJ_ACCESS_TOKEN, CJ_BASE_URL, CJ_PLAN and CJ_QUOTA_URL.
+
+        What the environment lacks may stand in a profile: a table of that name (`profile`, or CJ_PROFILE) in the TOML
+        file CJ_PROFILES, by default ~/.config/cjasync/profiles.toml, with the same names in lower case without CJ_.
+        """
+        environment = os.environ if environment is None else environment
+        name = profile or environment.get("CJ_PROFILE")
+        told = _read_profile(name, environment) if name else {}
+        for key in ("api_key", "access_token", "base_url", "plan", "quota_url"):
+            if value := environment.get(f"CJ_{key.upper()}"):
+                told[key] = value
+        settings: dict[str, Any] = {}
+        for key, value in told.items():
+            if not isinstance(value, str):
+                raise ConfigError(f"{key} must be text")
+            match key:
+                case "api_key" | "access_token":
+                    settings[key] = Secret(value)
+                case "plan":
+                    settings[key] = Plan.named(value)
+                case "quota_url":
+                    settings["quota"] = value
+                case "base_url":
+                    settings[key] = value
+                case _:
+                    raise ConfigError(f"profile {name}: unknown setting {key!r}")
+        return cls(**{**settings, **{name: value for name, value in overrides.items() if value is not None}})
+
+
+def _read_profile(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    path = Path(environment.get("CJ_PROFILES") or Path.home() / ".config" / "cjasync" / "profiles.toml")
+    try:
+        profiles = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"profile {name!r}: there is no file {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"profile {name!r}: {path} cannot be read: {error}") from None
+    profile = profiles.get(name)
+    if not isinstance(profile, dict):
+        raise ConfigError(f"profile {name!r}: {path} has no such table; it has {', '.join(profiles) or 'none'}")
+    return dict(profile)

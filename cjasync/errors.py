@@ -3,6 +3,8 @@
 CJError
 ├── ConfigError                a setting that cannot work (missing token, base URL, plan, store)
 ├── ClosedError                the client is used after it was closed
+├── StoreError                 the quota store cannot be read or written (nothing is sent while it cannot)
+├── TooManyAccountsError       more accounts behind one IP address than CJ allows (limit, frees_at)
 ├── TransportError             the request or its answer was lost on the way
 │   ├── ConnectError           nothing reached CJ
 │   ├── TimeoutError           no whole answer in time
@@ -69,6 +71,22 @@ class ConfigError(CJError):
 
 class ClosedError(CJError):
     """The client was closed."""
+
+
+class StoreError(CJError):
+    """The quota store cannot be read or written. Nothing is sent meanwhile: a limit is never silently lifted."""
+
+
+class TooManyAccountsError(CJError):
+    """More accounts behind one IP address than the plan's `accounts_per_ip`; nothing was sent.
+
+    `frees_at` (aware datetime) is when one of the `limit` accounts seen there is forgotten.
+    """
+
+    def __init__(self, message: str, *, limit: int, frees_at: datetime, endpoint: str | None = None) -> None:
+        super().__init__(message, endpoint=endpoint)
+        self.limit = limit
+        self.frees_at = frees_at
 
 
 class TransportError(CJError):
@@ -216,3 +234,46 @@ class CheckpointError(CJError):
 
 class OutputError(CJError):
     """A file that cannot be written, or a format that is not known."""
+
+
+CODES: dict[int, type[APIError]] = {
+    400: ParameterError,
+    401: AuthError,
+    403: AuthError,
+    404: NotFoundError,
+    429: RateLimitedError,
+    1600000: UnavailableError,
+    1600001: AuthError,
+    1600002: AuthError,
+    1600003: AuthError,
+    1600004: AuthError,
+    1600005: AuthError,
+    1600006: AuthError,
+    1600007: AuthError,
+    1600008: AuthError,
+    1600009: AuthError,
+    1600010: ParameterError,
+    1600011: ParameterError,
+    1600012: AuthError,
+    1600013: NotFoundError,
+    1600030: AuthError,
+    1600031: AuthError,
+    1600100: ParameterError,  # the documents' examples say "Param error", the code table "interface offline"
+    1600101: NotFoundError,
+    1600200: RateLimitedError,
+    1600201: QuotaExhaustedError,
+    1600300: ParameterError,
+    1600301: UnavailableError,
+    1601000: NotFoundError,
+    1602000: NotFoundError,
+    1602001: NotFoundError,
+    1602002: DelistedError,
+    1602003: DelistedError,
+    16900202: ParameterError,
+    16900203: ParameterError,
+    16900204: ParameterError,
+    16900205: ParameterError,
+    16900403: ParameterError,
+    16900500: QuotaExhaustedError,
+}
+"""CJ's codes (body, or HTTP status mirrored in the body) to what they mean here. Any other code is an APIError."""

@@ -1,0 +1,256 @@
+"""Bytes to values: one pass of C for a clean answer, row by row for the others.
+
+The fast way decodes the whole envelope, typed, in one pass and then looks over the columns that could hide something
+unreadable. Only when either fails are the rows taken one by one, so that one odd row never costs a page; a row that
+nobody can read is reported with its bytes, where it broke and why.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Generic, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cjasync.models._model import Model, build, readable
+from cjasync.models._pages import ContentData, ListData, SearchData, SearchGroup
+from cjasync.models._values import Unreadable, read_bool, read_int, read_json, read_text
+from cjasync.quota.facts import PointsInfo
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_PAGES = (ListData, ContentData, SearchData)
+
+
+class Malformed(ValueError):
+    """The bytes are no JSON object, or its data has a shape that nobody can read; `path` says where."""
+
+    def __init__(self, reason: str, path: str = "$") -> None:
+        super().__init__(reason)
+        self.path = path
+
+
+class Skipped(Struct, frozen=True):
+    """A row that could not be read: its place on the page, its bytes, and what is wrong where."""
+
+    index: int
+    raw: bytes
+    path: str
+    reason: str
+
+
+class Rows(tuple[T, ...]):
+    """The rows of an answer that has no pages; `skipped` are those that could not be read."""
+
+    skipped: tuple[Skipped, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Any, skipped: tuple[Skipped, ...] = ()) -> Rows[T]:
+        """Rows and what had to be left out."""
+        made = cls(rows)
+        made.skipped = skipped
+        return made
+
+
+class Envelope(Struct, Generic[D], frozen=True, rename="camel"):
+    """What surrounds every answer."""
+
+    code: int | None = None
+    result: bool | None = None
+    success: bool | None = None
+    message: str | None = None
+    data: D | None = None
+    request_id: str | None = None
+    points_info: PointsInfo | None = None
+
+    @property
+    def succeeded(self) -> bool | None:
+        """Success has four shapes. None: this is no envelope of CJ's."""
+        if self.code == 200:
+            return True
+        told = self.result if self.result is not None else self.success
+        return told if self.code in (0, None) else False
+
+
+class PageRows(Struct, frozen=True):
+    """A page as it was decoded: CJ's figures, its rows, and the rows that could not be read."""
+
+    data: Any
+    rows: tuple[Any, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+
+class AnswerDecoder(Generic[T]):
+    """Decodes the answers of one endpoint; made once."""
+
+    def __init__(self, answer: Any) -> None:
+        self._origin = get_origin(answer)
+        self._model: Any = get_args(answer)[0] if self._origin else answer
+        self._fast = msgspec.json.Decoder(Envelope[answer], strict=False, float_hook=Decimal)
+        self._is_page = self._origin in _PAGES
+        self._is_list = self._origin is list
+        self._is_model = not self._origin and isinstance(answer, type) and issubclass(answer, Model)
+        if self._is_page or self._is_list:
+            self._row = msgspec.json.Decoder(self._model, strict=False, float_hook=Decimal)
+
+    def decode(self, body: bytes) -> tuple[Envelope[Any], Any]:
+        """The envelope, and the value if the envelope tells of success. `Malformed` if it is none."""
+        try:
+            envelope: Envelope[Any] = self._fast.decode(body)
+        except _BROKEN:
+            return self._decode_slowly(body)
+        if not envelope.succeeded:
+            return envelope, None
+        data = envelope.data
+        if self._is_page:
+            rows = () if data is None else tuple(data.rows())
+            return (envelope, PageRows(data, rows)) if readable(self._model, rows) else self._decode_slowly(body)
+        if self._is_list:
+            rows = tuple(data or ())
+            return (envelope, Rows.of(rows)) if readable(self._model, rows) else self._decode_slowly(body)
+        if self._is_model and data is not None and not readable(self._model, (data,)):
+            return self._decode_slowly(body)
+        return envelope, bool(data) if self._model is bool else data
+
+    def _decode_slowly(self, body: bytes) -> tuple[Envelope[Any], Any]:
+        envelope = decode_envelope(body)
+        if not envelope.succeeded:
+            return envelope, None
+        data = envelope.data
+        if data is not None and bytes(data) in (b"null", b'""'):
+            data = None
+        try:
+            if self._is_page:
+                return envelope, self._page(data)
+            if self._is_list:
+                rows, skipped = self._rows(_raw_list(data, "data"))
+                return envelope, Rows.of(rows, skipped)
+            value = None if data is None else _plain(data)
+            if self._is_model:
+                return envelope, None if value in (None, {}, []) else build(self._model, value)
+            return envelope, bool(read_bool(value))
+        except Unreadable as error:
+            raise Malformed(error.reason, error.under("data").path) from None
+        except _BROKEN as error:
+            raise Malformed(f"is not JSON: {error}", "data") from None
+
+    def _page(self, data: Raw | None) -> PageRows:
+        if data is None:
+            return PageRows(None, ())
+        fields = _raw_fields(data, "data")
+        facts: dict[str, int | None] = {}
+        for field in msgspec.structs.fields(self._origin):
+            if field.encode_name not in ("list", "content"):
+                facts[field.name] = _fact(fields, field.encode_name)
+        if self._origin is ListData:
+            raw = _raw_list(fields.get("list"), "data.list")
+        else:
+            raw = _raw_list(fields.get("content"), "data.content")
+        if self._origin is not SearchData:
+            rows, skipped = self._rows(raw)
+            return PageRows(self._origin(**facts), rows, skipped)
+        groups = [_raw_fields(group, "data.content") for group in raw]
+        lists = [_raw_list(group.get("productList"), "data.content.productList") for group in groups]
+        shells = [SearchGroup[Any](**_rest(group)) for group in groups]
+        rows, skipped = self._rows([row for rows in lists for row in rows])
+        return PageRows(SearchData(**facts, content=shells), rows, skipped)
+
+    def _rows(self, raw: list[Raw]) -> tuple[tuple[Any, ...], tuple[Skipped, ...]]:
+        rows: list[Any] = []
+        skipped: list[Skipped] = []
+        for index, piece in enumerate(raw):
+            try:
+                row = self._row.decode(piece)
+                if readable(self._model, (row,)):
+                    rows.append(row)
+                    continue
+            except _BROKEN:
+                pass  # the patient way below says what is wrong, or finds that nothing is
+            try:
+                rows.append(build(self._model, _plain(piece)))
+            except Unreadable as error:
+                skipped.append(Skipped(index, bytes(piece), error.path, error.reason))
+            except _BROKEN as error:
+                skipped.append(Skipped(index, bytes(piece), "", f"is not JSON: {error}"))
+        return tuple(rows), tuple(skipped)
+
+
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+_LIST = msgspec.json.Decoder(list[Raw])
+_PLAIN = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def decode_envelope(body: bytes) -> Envelope[Raw]:
+    """Only the envelope, whatever its data may be. `Malformed` if the body is no JSON object."""
+    try:
+        fields = _FIELDS.decode(body)
+    except _BROKEN as error:
+        raise Malformed(f"is not a JSON object: {error}") from None
+    points = fields.get("pointsInfo")
+    return Envelope(
+        code=_fact(fields, "code"),
+        result=_loose(fields, "result", read_bool),
+        success=_loose(fields, "success", read_bool),
+        message=_loose(fields, "message", read_text),
+        data=fields.get("data"),
+        request_id=_loose(fields, "requestId", read_text),
+        points_info=_points(points) if points is not None else None,
+    )
+
+
+def _points(raw: Raw) -> PointsInfo | None:
+    try:
+        return msgspec.json.decode(raw, type=PointsInfo | None, strict=False)
+    except _BROKEN:
+        return None  # a courtesy of CJ's; without it the local count goes on
+
+
+def _plain(raw: Raw) -> Any:
+    return _PLAIN.decode(raw)
+
+
+def _loose(fields: dict[str, Raw], name: str, read: Any) -> Any:
+    """A fact of the envelope, or None where it says nothing that can be read."""
+    try:
+        return read(_plain(fields[name])) if name in fields else None
+    except (Unreadable, *_BROKEN):
+        return None
+
+
+def _fact(fields: dict[str, Raw], name: str) -> int | None:
+    number: int | None = _loose(fields, name, read_int)
+    return number
+
+
+def _rest(fields: dict[str, Raw]) -> dict[str, Any]:
+    names = {field.encode_name: field.name for field in msgspec.structs.fields(SearchGroup)}
+    return {
+        names[wired]: _loose(fields, wired, read_json) for wired in fields if wired in names and wired != "productList"
+    }
+
+
+def _unpacked(raw: Raw) -> Raw:
+    """JSON that CJ put inside a string."""
+    return Raw(_plain(raw).encode()) if bytes(raw)[:1] == b'"' else raw
+
+
+def _raw_fields(raw: Raw, path: str) -> dict[str, Raw]:
+    try:
+        return _FIELDS.decode(_unpacked(raw))
+    except _BROKEN:
+        raise Malformed("expected an object", path) from None
+
+
+def _raw_list(raw: Raw | None, path: str) -> list[Raw]:
+    if raw is None or bytes(raw) in (b"null", b'""'):
+        return []
+    raw = _unpacked(raw)
+    if bytes(raw)[:1] == b"{":
+        return [raw]  # sourcing/query answers with one object where newer documents promise a list
+    try:
+        return _LIST.decode(raw)
+    except _BROKEN:
+        raise Malformed("expected a list", path) from None

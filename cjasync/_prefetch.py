@@ -1,0 +1,117 @@
+"""Numbered pages fetched ahead by a few workers and handed out in order.
+
+A sliding window, not batches: a worker takes the next page as soon as it is done with one, as long as fewer than
+twice the workers' number of pages lie between the page handed out last and the newest asked for. Workers end when the
+window is full and are hired anew when the consumer moves on, so a slow consumer holds back the fetching.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Generic, Protocol, TypeVar
+
+P = TypeVar("P")
+
+
+class Listing(Protocol[P]):
+    """What is walked, from page `first` to page `last`; `last` may move with each page that is delivered."""
+
+    first: int
+    last: int
+
+    def concurrency(self) -> int:
+        """How many pages to have in flight now."""
+        ...
+
+    async def fetch(self, number: int) -> P:
+        """One page."""
+        ...
+
+    def delivered(self, page: P) -> None:
+        """Called with each page in order, before the consumer gets it."""
+        ...
+
+    def failed(self, number: int, error: Exception) -> None:
+        """Called before the error of a page is raised."""
+        ...
+
+    def finished(self) -> None:
+        """Called when the last page was delivered; may raise."""
+        ...
+
+
+async def in_order(listing: Listing[P]) -> AsyncGenerator[P, None]:
+    """The pages in order. When the consumer stops, fails or is cancelled, so do the fetches."""
+    window = _Window(listing)
+    number = listing.first
+    try:
+        while number <= listing.last:
+            try:
+                # Of the first page nothing is known yet, least of all whether anybody wants a second.
+                page = await (listing.fetch(number) if number == listing.first else window.take(number))
+            except Exception as error:
+                listing.failed(number, error)
+                raise
+            number += 1
+            listing.delivered(page)
+            if number > listing.first + 1:
+                window.hire(number)
+            yield page
+    finally:
+        await window.aclose()
+    listing.finished()
+
+
+class _Window(Generic[P]):
+    """The pages that are being fetched or wait to be handed out."""
+
+    def __init__(self, listing: Listing[P]) -> None:
+        self._listing = listing
+        self._next = listing.first + 1  # the page to hand out
+        self._asked = listing.first + 1  # the page to ask for
+        self._ready: dict[int, P | Exception] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+        self._arrival: asyncio.Future[None] | None = None
+
+    async def take(self, number: int) -> P:
+        """That page, when it is there."""
+        self.hire(number)
+        while number not in self._ready:
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        page = self._ready.pop(number)
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+    def hire(self, number: int) -> None:
+        """Have as many workers as there is room for when `number` is to be handed out next."""
+        self._next = number
+        wanted = self._listing.concurrency()
+        while len(self._workers) < wanted and self._has_room(wanted):
+            task = asyncio.ensure_future(self._work())
+            self._workers.add(task)
+            task.add_done_callback(self._workers.discard)
+
+    def _has_room(self, workers: int) -> bool:
+        return self._asked <= self._listing.last and self._asked < self._next + 2 * workers
+
+    async def _work(self) -> None:
+        while self._has_room(workers := self._listing.concurrency()) and len(self._workers) <= workers:
+            number = self._asked
+            self._asked = number + 1
+            try:
+                self._ready[number] = await self._listing.fetch(number)
+            except Exception as error:
+                self._ready[number] = error  # raised when the consumer comes to this page
+                self._asked = 1 << 62  # nothing beyond a failure will be handed out
+            if number == self._next and self._arrival is not None and not self._arrival.done():
+                self._arrival.set_result(None)
+
+    async def aclose(self) -> None:
+        """End the fetches that are under way."""
+        for task in self._workers:
+            task.cancel()
+        if self._workers:
+            await asyncio.wait(self._workers)

@@ -1,0 +1,179 @@
+"""CJ's protocol as pure functions: build a request, read an answer, say what it means. No clock, no socket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from cjasync._decode import AnswerDecoder, Envelope, Malformed, decode_envelope
+from cjasync._endpoint import Endpoint
+from cjasync.errors import (
+    CODES,
+    AlreadyExistsError,
+    APIError,
+    AuthError,
+    BadResponseError,
+    CJError,
+    ConfigError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    UnavailableError,
+)
+from cjasync.quota.facts import PointsInfo, Refusal
+
+TOKEN_HEADER = "CJ-Access-Token"  # noqa: S105 - the header's name
+BASE_URL = "https://developers.cjdropshipping.com/api2.0/v1"
+BODY_KEPT = 64 * 1024  # bytes of an unreadable answer that its error keeps
+
+# The codes that say "this token is no longer any good": worth one refresh (CJ's table, 3 Global error codes).
+_STALE_TOKEN = frozenset((1600001, 1600003, 1600030))
+_LOGIN = "authentication/getAccessToken"
+_RATE = re.compile(r"qps limit is\s*(\d+)\s*times?\s*/\s*(\d+)\s*second", re.IGNORECASE)
+_DAILY = re.compile(r"daily request limit\s*\(?\s*(\d+)?", re.IGNORECASE)
+_POINTS = re.compile(r"used today:\s*(\d+).*?remaining:\s*(\d+)(?:.*?required:\s*(\d+))?", re.IGNORECASE | re.DOTALL)
+
+
+class Request(Struct, frozen=True):
+    """What goes over the wire; the token is added where it is sent."""
+
+    method: str
+    url: str
+    body: bytes | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """What an answer means: its value, or the error and what may be done about it."""
+
+    value: Any = None
+    error: CJError | None = None
+    points: PointsInfo | None = None
+    refusal: Refusal | None = None
+    request_id: str | None = None
+    stale_token: bool = False
+    passing: bool = False  # the same request may well work in a moment
+
+
+def check_base_url(url: str, *, allow_http: bool = False) -> str:
+    """A base URL without its trailing slash. Plain http would send the token in the clear, except to this machine."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"base_url {url!r} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError(f"base_url must begin with https:// (or http:// for this machine), not {url!r}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError("base_url must not hold a user, password, query or fragment")
+    if parts.scheme == "http" and not allow_http and host not in ("localhost", "::1") and not host.startswith("127."):
+        raise ConfigError(f"base_url {url!r} would send the token unencrypted; use https, or pass allow_http=True")
+    return url.rstrip("/")
+
+
+def build_request(base_url: str, endpoint: Endpoint[Any], params: Mapping[str, Any]) -> Request:
+    """The request of one call. Query values are texts already; a body is JSON."""
+    url = f"{base_url}/{endpoint.path}"
+    if endpoint.method == "POST":
+        return Request("POST", url, msgspec.json.encode(params) if params else None)
+    return Request("GET", f"{url}?{urlencode(params)}" if params else url)
+
+
+_DECODERS: dict[str, AnswerDecoder[Any]] = {}
+
+
+def _decoder_of(endpoint: Endpoint[Any]) -> AnswerDecoder[Any]:
+    decoder = _DECODERS.get(endpoint.path)
+    if decoder is None:
+        decoder = _DECODERS[endpoint.path] = AnswerDecoder(endpoint.answer)
+    return decoder
+
+
+def read_answer(endpoint: Endpoint[Any], http_status: int, body: bytes) -> Verdict:
+    """Judge an answer: CJ's code first, then the HTTP status, then the shape."""
+    try:
+        if http_status == 200:
+            envelope, value = _decoder_of(endpoint).decode(body)
+            if envelope.succeeded:
+                return Verdict(value, points=envelope.points_info, request_id=envelope.request_id)
+        else:
+            envelope = decode_envelope(body)
+    except Malformed as malformed:
+        return _unreadable(endpoint, http_status, body, malformed)
+    if envelope.succeeded is None or (envelope.succeeded and http_status < 400):
+        return _unreadable(endpoint, http_status, body, Malformed("is no answer of CJ's"))
+    return _refused(endpoint, http_status, envelope)
+
+
+def _unreadable(endpoint: Endpoint[Any], http_status: int, body: bytes, why: Malformed) -> Verdict:
+    facts: dict[str, Any] = {"http_status": http_status, "endpoint": endpoint.path}
+    if http_status == 429:
+        error: CJError = RateLimitedError("CJ refused the request for going too fast", **facts)
+        return Verdict(error=error, refusal=Refusal(kind="login" if endpoint.path == _LOGIN else "qps"), passing=True)
+    if http_status in (401, 403):
+        return Verdict(error=AuthError("CJ refused the token", **facts), stale_token=http_status == 401)
+    if http_status >= 500:
+        return Verdict(error=UnavailableError(f"CJ answered HTTP {http_status}", **facts), passing=True)
+    if 300 <= http_status < 400:
+        text = f"CJ answered with a redirect (HTTP {http_status}), which is not followed so that the token stays here"
+        return Verdict(error=BadResponseError(text, body=body[:BODY_KEPT], **facts))
+    text = f"the answer {why} (HTTP {http_status}, {len(body)} bytes, at {why.path}; it begins {_begins(body)})"
+    error = BadResponseError(text, body=body[:BODY_KEPT], path=why.path, **facts)
+    return Verdict(error=error, passing=http_status == 200)
+
+
+def _begins(body: bytes) -> str:
+    return repr(body[:60].decode("utf-8", "replace")) if body else "with nothing: it is empty"
+
+
+def _refused(endpoint: Endpoint[Any], http_status: int, envelope: Envelope[Any]) -> Verdict:
+    code, said = envelope.code, (envelope.message or "").lower()
+    facts: dict[str, Any] = {
+        "code": code,
+        "http_status": http_status,
+        "request_id": envelope.request_id,
+        "endpoint": endpoint.path,
+        "points": envelope.points_info,
+    }
+    text = envelope.message or f"CJ answered code {code}"
+    told: dict[str, Any] = {"points": envelope.points_info, "request_id": envelope.request_id}
+    refusal = _refusal(endpoint, http_status, code, said)
+    if refusal is not None and refusal.kind in ("qps", "login"):
+        return Verdict(error=RateLimitedError(text, **facts), refusal=refusal, passing=True, **told)
+    if refusal is not None:
+        spent = QuotaExhaustedError(text, bucket=refusal.kind, used=refusal.used, limit=refusal.limit, **facts)
+        return Verdict(error=spent, refusal=refusal, **told)
+    cls = CODES.get(code or 0) or CODES.get(http_status) or (UnavailableError if http_status >= 500 else APIError)
+    if code == 1600000 and "has been added" in said:
+        return Verdict(error=AlreadyExistsError(text, **facts), **told)
+    if cls in (QuotaExhaustedError, RateLimitedError):
+        cls = APIError  # `_refusal` has taken all that are really about a quota
+    stale = code in _STALE_TOKEN or http_status == 401 or (code == 401)
+    return Verdict(error=cls(text, **facts), stale_token=stale, passing=cls is UnavailableError, **told)
+
+
+def _refusal(endpoint: Endpoint[Any], http_status: int, code: int | None, said: str) -> Refusal | None:
+    """Which limit refused, and the figures that its text states. Texts decide where codes are shared."""
+    if code == 16900500 or "insufficient api points" in said:
+        figures = _POINTS.search(said)
+        used, remaining, required = map(_int, figures.groups()) if figures else (None, None, None)
+        return Refusal(kind="points", used=used, remaining=remaining, required=required)
+    if "daily request limit" in said or code == 1600201:
+        figures = _DAILY.search(said)
+        return Refusal(kind="daily", limit=_int(figures[1]) if figures else None)
+    if "daily source limit" in said:
+        return Refusal(kind="sourcing")
+    if code in (1600200, 429) or http_status == 429 or "too many requests" in said or "too much request" in said:
+        rate = _RATE.search(said)
+        kind: Literal["login", "qps"] = "login" if endpoint.path == _LOGIN else "qps"
+        if rate is None:
+            return Refusal(kind=kind)
+        return Refusal(kind=kind, times=int(rate[1]), seconds=float(rate[2]))
+    return None
+
+
+def _int(text: str | None) -> int | None:
+    return int(text) if text else None

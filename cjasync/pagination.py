@@ -1,0 +1,278 @@
+"""Pages of a listing: awaited for one, iterated for all, fetched concurrently, delivered in order.
+
+page = await cj.products.list(category_id=...)               # the first page
+async for product in cj.products.list(category_id=...): ...  # every item
+async for page in cj.products.list(category_id=...).pages(): ...
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import warnings
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from cjasync import hooks as events
+from cjasync._decode import PageRows, Skipped
+from cjasync._endpoint import Endpoint, Paging
+from cjasync._engine import Engine
+from cjasync._prefetch import in_order
+from cjasync.errors import BadResponseError, CJError, OutOfReachError, ParameterError
+
+T = TypeVar("T")
+
+EMPTY_RETRIES = 2
+
+
+class OutOfReachWarning(UserWarning):
+    """CJ says exactly as many records as its window shows, so there may be more that it does not show."""
+
+
+class Cursor(Struct, frozen=True):
+    """Where a listing goes on: the question, the next page, and how many of its items were taken already.
+
+    `str(cursor)` is URL-safe text, `Cursor.parse` reads it back. It holds filters only, nothing secret.
+    """
+
+    path: str
+    params: dict[str, Any]
+    page: int
+    size: int
+    offset: int = 0
+
+    def __str__(self) -> str:
+        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """The cursor that `str` wrote; ParameterError if the text is something else."""
+        try:
+            return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=cls)
+        except ValueError as error:
+            raise ParameterError(f"cursor: not one that this library wrote ({error})") from None
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """One page. Iterates and indexes like the tuple of its items.
+
+    total: rows that match, as CJ counts them. skipped: rows that could not be read, with their bytes.
+    cursor: the next page, None on the last. data: CJ's own figures around the rows.
+    """
+
+    items: tuple[T, ...]
+    number: int
+    size: int
+    total: int | None
+    skipped: tuple[Skipped, ...] = ()
+    cursor: Cursor | None = None
+    data: Any = None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> T:
+        return self.items[index]
+
+
+class Pager(Generic[T]):
+    """A listing that has not been asked for yet: await it, iterate it, or iterate its `pages()`."""
+
+    def __init__(self, engine: Engine, endpoint: Endpoint[Any], start: Cursor, concurrency: int | None = None) -> None:
+        self._engine = engine
+        self._endpoint = endpoint
+        self._start = start
+        self._concurrency = concurrency
+        self._latest: _Listing[T] | None = None
+
+    @classmethod
+    def start(
+        cls, engine: Engine, endpoint: Endpoint[Any], params: Mapping[str, Any], cursor: Cursor | str | None
+    ) -> Pager[Any]:
+        """A pager at the first page asked for, or at the cursor's."""
+        paging = endpoint.paging
+        assert paging is not None, "only listings have pages"
+        filters = {name: value for name, value in params.items() if name not in (paging.page, paging.size)}
+        if cursor is None:
+            size = int(params.get(paging.size, paging.default_size))
+            return cls(engine, endpoint, Cursor(endpoint.path, filters, int(params.get(paging.page, 1)), size))
+        cursor = Cursor.parse(cursor) if isinstance(cursor, str) else cursor
+        if cursor.path != endpoint.path or (filters and filters != cursor.params):
+            raise ParameterError("cursor: belongs to another question; give the cursor alone", endpoint=endpoint.path)
+        return cls(engine, endpoint, cursor)
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where to go on after what was delivered last; None when everything was."""
+        return self._start if self._latest is None else self._latest.position
+
+    def concurrently(self, pages: int) -> Pager[T]:
+        """The same listing with that many pages in flight (default: what rate times latency needs, at least 2)."""
+        if pages < 1:
+            raise ParameterError(f"concurrency must be 1 or more, not {pages}", endpoint=self._endpoint.path)
+        return Pager(self._engine, self._endpoint, self._start, pages)
+
+    def __await__(self) -> Generator[Any, Any, Page[T]]:
+        return self._first().__await__()
+
+    async def _first(self) -> Page[T]:
+        listing = self._listing()
+        try:
+            page = await listing.fetch(listing.first)
+        except CJError as error:
+            listing.failed(listing.first, error)
+            raise
+        listing.delivered(page)
+        return page
+
+    def __aiter__(self) -> AsyncGenerator[T, None]:
+        return self._items()
+
+    async def _items(self) -> AsyncGenerator[T, None]:
+        listing = self._listing()
+        offset = self._start.offset
+        async with aclosing(in_order(listing)) as pages:
+            async for page in pages:
+                for index in range(offset, len(page.items)):
+                    listing.taken(page, index + 1)
+                    yield page.items[index]
+                offset = 0
+
+    def pages(self) -> AsyncGenerator[Page[T], None]:
+        """The pages in order, several in flight."""
+        return in_order(self._listing())
+
+    def _listing(self) -> _Listing[T]:
+        self._latest = _Listing(self._engine, self._endpoint, self._start, self._concurrency)
+        return self._latest
+
+
+class _Listing(Generic[T]):
+    """The pages of one question, up to the last that the latest total and the window allow."""
+
+    def __init__(self, engine: Engine, endpoint: Endpoint[Any], start: Cursor, concurrency: int | None) -> None:
+        assert endpoint.paging is not None, "only listings have pages"
+        self._engine = engine
+        self._endpoint = endpoint
+        self._paging: Paging = endpoint.paging
+        self._start = start
+        self._concurrency = concurrency
+        self._size = start.size
+        self._total: int | None = None
+        self._previous: Sequence[T] = ()
+        self.position: Cursor | None = start
+        self.first = start.page
+        self.last = start.page  # until the first page tells the total
+
+    def concurrency(self) -> int:
+        """How many pages to have in flight."""
+        return self._concurrency or self._engine.services.concurrency()
+
+    async def fetch(self, number: int) -> Page[T]:
+        """One page. An empty one that contradicts its own total is asked for again."""
+        params = {**self._start.params, self._paging.page: number, self._paging.size: self._start.size}
+        page = await self._ask(number, params)
+        for _ in range(EMPTY_RETRIES):
+            if not _contradicts_itself(page):
+                return page
+            page = await self._ask(number, params)
+        if not _contradicts_itself(page):
+            return page
+        text = f"page {number} is empty although CJ counts {page.total} records"
+        raise BadResponseError(text, endpoint=self._endpoint.path)
+
+    async def _ask(self, number: int, params: Mapping[str, Any]) -> Page[T]:
+        got: PageRows = await self._engine.call(self._endpoint, params)
+        page: Page[T] = self._page(number, got)
+        if self._engine.services.hooks:
+            self._tell(page)
+        return page
+
+    def delivered(self, page: Page[T]) -> None:
+        """A page is handed out: its total may have moved the end."""
+        self.position = page.cursor
+        self._size = page.size
+        self._total = page.total
+        if page.total is None:
+            # Nothing says where the end is: one page at a time, until one is short or repeats the one before.
+            repeated = page.items == self._previous
+            self.last = page.number + 1 if page.cursor is not None and not repeated else page.number
+        else:
+            reach = self._reach()
+            self.last = math.ceil((page.total if reach is None else min(page.total, reach)) / page.size)
+        self._previous = page.items
+
+    def taken(self, page: Page[T], items: int) -> None:
+        """The consumer has had that many items of the page."""
+        if items == len(page.items):
+            self.position = page.cursor
+        else:
+            self.position = Cursor(self._start.path, self._start.params, page.number, self._start.size, items)
+
+    def failed(self, number: int, error: Exception) -> None:
+        """A page that cannot be had ends the listing; its error says where to go on."""
+        if isinstance(error, CJError):
+            error.cursor = msgspec.structs.replace(self._start, page=number, offset=0)
+
+    def finished(self) -> None:
+        """All reachable pages were handed out. Whatever lies beyond the window is said, never left out in silence."""
+        total, reach, path = self._total, self._reach(), self._endpoint.path
+        if total is None or reach is None:
+            return
+        if total > reach:
+            raise OutOfReachError(
+                f"CJ shows {reach} of the {total} records that match; {total - reach} are out of reach. Narrow the "
+                "filters, or read the whole with cjasync.catalog.walk",
+                reachable=reach,
+                total=total,
+                endpoint=path,
+            )
+        if total == reach:
+            text = f"{path}: CJ counts exactly the {reach} records that it shows; there may be more"
+            warnings.warn(text, OutOfReachWarning, stacklevel=2)
+
+    def _page(self, number: int, got: PageRows) -> Page[T]:
+        data, start = got.data, self._start
+        total = data.total if data is not None else 0
+        count, size = len(got.rows) + len(got.skipped), start.size
+        if data is not None and data.page_size and count <= data.page_size < size:
+            size = data.page_size  # CJ's text says "20, fixed" beside "200 at most": pages are as long as it says
+        more = number * size < total if total is not None else count >= size
+        cursor = Cursor(start.path, start.params, number + 1, start.size) if more else None
+        return Page(got.rows, number, size, total, got.skipped, cursor, data)
+
+    def _reach(self) -> int | None:
+        """Rows that CJ shows of any one question."""
+        paging, plan = self._paging, self._engine.services.plan
+        window: int | None = getattr(plan, paging.window) if paging.window is not None else None
+        if paging.max_page is None:
+            return window
+        deepest = paging.max_page * self._size
+        return deepest if window is None else min(window, deepest)
+
+    def _tell(self, page: Page[T]) -> None:
+        services, path = self._engine.services, self._endpoint.path
+        event = events.PageRead(
+            endpoint=path,
+            call=services.calls,
+            page=page.number,
+            rows=len(page.items),
+            total=page.total,
+            skipped=len(page.skipped),
+        )
+        events.emit(services.hooks, event)
+        for row in page.skipped:
+            skip = events.RowSkipped(endpoint=path, call=services.calls, path=row.path, reason=row.reason)
+            events.emit(services.hooks, skip)
+
+
+def _contradicts_itself(page: Page[Any]) -> bool:
+    """An empty page where its own total says that there are rows: CJ was seen to do that for a moment."""
+    return not page.items and not page.skipped and (page.number - 1) * page.size < (page.total or 0)
