@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from itertools import pairwise
+from math import fsum  # the same on every Python, which sum is not; the picture is compared byte by byte
 from typing import NamedTuple
 
 Point = tuple[float, float]
@@ -71,20 +72,16 @@ def arrange(rows: list[list[str]], edges: list[Edge], sizes: dict[str, tuple[flo
     links = [link for chain in chains.values() for link in pairwise(chain)]
     _untangle(lines, links)
 
-    widths = [sum(sizes.get(cell, (_LANE,))[0] for cell in line) + _GAP_X * (len(line) - 1) for line in lines]
-    width = max(widths)
+    width = max(fsum(sizes.get(cell, (_LANE,))[0] for cell in line) + _GAP_X * (len(line) - 1) for line in lines)
+    across = _across(lines, links, {cell: sizes.get(cell, (_LANE,))[0] for line in lines for cell in line}, width)
     boxes: dict[str, Box] = {}
     bands: list[Box] = []
     y = 0.0
-    for line, used in zip(lines, widths, strict=True):
+    for line in lines:
         height = max(sizes[cell][1] for cell in line if cell in sizes)
-        # spread what the widest row has more, so that rows of one box stand in the middle and others fill the width
-        spare = (width - used) / (len(line) + 1)
-        x = spare
         for cell in line:
             w, h = sizes.get(cell, (_LANE, height))
-            boxes[cell] = Box(x, y, w, h)
-            x += w + _GAP_X + spare
+            boxes[cell] = Box(across[cell] - w / 2, y, w, h)
         bands.append(Box(0, y, width, height))
         y += height + _GAP_Y
     routes = {edge: _route(chain, boxes, links) for edge, chain in chains.items()}
@@ -105,8 +102,37 @@ def _untangle(lines: list[list[str]], links: list[Edge]) -> None:
             wish = {cell: (n + 0.5) / len(moved) for n, cell in enumerate(moved)}
             for cell in moved:
                 near = [place[a if b == cell else b] for a, b in links if cell in (a, b) and (a in place or b in place)]
-                wish[cell] = sum(near) / len(near) if near else wish[cell]
+                wish[cell] = fsum(near) / len(near) if near else wish[cell]
             moved.sort(key=lambda cell: (wish[cell], cell))
+
+
+def _across(lines: list[list[str]], links: list[Edge], widths: dict[str, float], width: float) -> dict[str, float]:
+    """The middle of every cell: evenly spread at first, then drawn towards its neighbours above and below."""
+    middle = {cell: width * (n + 0.5) / len(line) for line in lines for n, cell in enumerate(line)}
+    near: dict[str, list[str]] = {cell: [cell] for cell in middle}
+    for a, b in links:
+        near[a].append(b)
+        near[b].append(a)
+    for sweep in range(_SWEEPS):
+        for line in lines if sweep % 2 == 0 else lines[::-1]:
+            wish = {cell: fsum(middle[other] for other in near[cell]) / len(near[cell]) for cell in line}
+            leftmost = _packed(line, wish, widths, width)
+            mirrored = _packed(line[::-1], {cell: width - wish[cell] for cell in line}, widths, width)
+            middle |= {cell: (leftmost[cell] + width - mirrored[cell]) / 2 for cell in line}
+    return middle
+
+
+def _packed(line: list[str], wish: dict[str, float], widths: dict[str, float], width: float) -> dict[str, float]:
+    """The cells in their order, each where it wishes to be or as little to the right as it must, inside the picture."""
+    room = fsum(widths[cell] for cell in line) + _GAP_X * (len(line) - 1)
+    placed: dict[str, float] = {}
+    edge = 0.0
+    for cell in line:
+        left = min(max(edge, wish[cell] - widths[cell] / 2), width - room)
+        placed[cell] = left + widths[cell] / 2
+        edge = left + widths[cell] + _GAP_X
+        room -= widths[cell] + _GAP_X
+    return placed
 
 
 def _route(chain: list[str], boxes: dict[str, Box], links: list[Edge]) -> list[Point]:

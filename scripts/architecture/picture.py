@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from graphlib import CycleError
 from html import escape
 from itertools import pairwise
-from math import ceil
+from math import ceil, fsum
 from pathlib import Path
 
 from scripts.architecture import plan
@@ -98,7 +98,7 @@ def _column_width(names: list[str]) -> float:
 
 def _size(room: str, names: list[str]) -> tuple[float, float]:
     columns = _columns(sorted(names))
-    inner = max(sum(map(_column_width, columns)) - _CHARACTER * 2, len(room) * 8.0)
+    inner = max(fsum(map(_column_width, columns)) - _CHARACTER * 2, len(room) * 8.0)
     return inner + 2 * _PAD, _TITLE + (_LINE * max(map(len, columns)) + 8 if columns else 6)
 
 

@@ -24,7 +24,7 @@ FLOORS = (
     Floor(
         "parts of a request", ("_decode", "_flights", "_protocol", "_retry", "_transport", "_watchdog", "auth", "quota")
     ),
-    Floor("ground", ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params")),
+    Floor("ground", ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params", "_secret")),
 )
 
 # Room -> the only other rooms that may import it.
