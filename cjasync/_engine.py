@@ -176,9 +176,23 @@ class _Call:
     """One call with all its attempts."""
 
     __slots__ = (
-        "attempt", "clock", "deadline", "empty_seen", "endpoint", "engine", "error", "number", "options", "pauses",
-        "refreshed", "refusals", "request", "retries", "services", "waits_since",
-    )  # fmt: skip
+        "attempt",
+        "clock",
+        "deadline",
+        "empty_seen",
+        "endpoint",
+        "engine",
+        "error",
+        "number",
+        "options",
+        "pauses",
+        "refreshed",
+        "refusals",
+        "request",
+        "retries",
+        "services",
+        "token",
+    )
 
     def __init__(self, engine: Engine, endpoint: Endpoint[Any], request: Request, token: str | None) -> None:
         self.engine = engine

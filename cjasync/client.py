@@ -19,7 +19,7 @@ from cjasync._secret import Secret
 from cjasync.auth import FileTokenStore, MemoryTokenStore, TokenManager, TokenStore
 from cjasync.config import Plan, RequestOptions, Settings
 from cjasync.errors import ConfigError
-from cjasync.quota import Estimate, Limiter, Usage, account_key, open_store
+from cjasync.quota import Limiter, account_key, open_store
 from cjasync.resources.auth import Auth
 from cjasync.resources.categories import Categories
 from cjasync.resources.products import Products
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
     from cjasync._transport import Transport
+    from cjasync.quota import Estimate, Usage
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -134,7 +135,7 @@ class CJClient:
             store=_token_store(config),
             clock=clock,
             access_token=token.reveal() if token is not None else None,
-            floor=config.plan.login_interval,
+            login_interval=config.plan.login_interval,
         )
 
     def _add_resources(self) -> None:
