@@ -1,0 +1,80 @@
+"""Which buckets a request takes from: the plan, spelt out for one account, one address and one endpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import blake2b
+from math import ceil
+from typing import Any
+
+from cjasync._endpoint import Endpoint
+from cjasync.config import Plan, Priority
+from cjasync.quota.bucket import SECOND, Budget, Claim, Rate, Seats
+
+LOGIN = "authentication/getAccessToken"
+SOURCING = "product/sourcing/create"
+
+_CJ_NUMBER = re.compile(r"CJ\d+")
+
+
+def account_key(credential: str) -> str:
+    """A stable name for the account behind an API key or an access token, which tells nothing about either.
+
+    Both carry the account's CJ number (`CJ123456@api@...`, `API@CJ123456@CJ:...`), so both give the same name.
+    """
+    number = _CJ_NUMBER.search(credential.partition(":")[0])
+    return blake2b((number[0] if number else credential).encode(), digest_size=12, person=b"cjasync").hexdigest()
+
+
+def rate_of(qps: float) -> tuple[int, int]:
+    """(tokens, microseconds). A rate that is no whole number is kept by spacing: 2.5 is one every 0.4 s."""
+    return (int(qps), SECOND) if qps == int(qps) else (1, ceil(SECOND / qps))
+
+
+class Scopes:
+    """The buckets of one account at one address."""
+
+    def __init__(self, plan: Plan, account: str, egress: str, reserve: float) -> None:
+        self.plan = plan
+        self.account = account
+        self.prefix = f"account:{account}:"
+        self.address = f"ip:{egress}:"
+        self.reserve = reserve
+
+    def cost(self, endpoint: Endpoint[Any]) -> int:
+        """Points of one call."""
+        return self.plan.costs.get(endpoint.path, endpoint.points)
+
+    def claims(self, endpoint: Endpoint[Any], priority: Priority = "interactive") -> tuple[Claim, ...]:
+        """What one request takes. Budgets come first: an exhausted day is told before any waiting."""
+        plan, path = self.plan, endpoint.path
+        share = self.reserve if priority == "background" else 0.0
+        claims: list[Claim] = []
+        if plan.accounts_per_ip is not None:
+            claims.append(Seats(self.address + "accounts", self.account, plan.accounts_per_ip))
+        if path == SOURCING and plan.sourcing_daily is not None:
+            claims.append(Budget(self.prefix + "sourcing", "sourcing", plan.sourcing_daily))
+        if plan.daily_calls is not None and path != LOGIN:
+            keep = int(plan.daily_calls * share)
+            claims.append(Budget(f"{self.prefix}calls:{path}", "calls", plan.daily_calls, keep=keep))
+        cost = self.cost(endpoint)
+        if plan.daily_points is not None and cost:
+            keep = int(plan.daily_points * share)
+            claims.append(Budget(self.prefix + "points", "points", plan.daily_points, cost, keep, trickles=True))
+        if path == LOGIN and plan.login_interval is not None:
+            claims.append(Rate(self.prefix + "login", "login", 1, ceil(plan.login_interval * SECOND)))
+        if plan.ip_qps is not None:
+            claims.append(Rate(self.address + "rate", "ip", *rate_of(plan.ip_qps)))
+        if plan.qps is not None:
+            claims.append(Rate(self.prefix + "rate", "account", *rate_of(plan.qps)))
+        return tuple(claims)
+
+    def known(self, keys: Iterable[str]) -> list[Claim]:
+        """The buckets of the plan, and those of endpoints that have been called."""
+        paths = [path for key in keys if (path := key.removeprefix(self.prefix + "calls:")) != key]
+        found: dict[str, Claim] = {}
+        for path in (*sorted(paths), SOURCING, LOGIN):
+            endpoint: Endpoint[Any] = Endpoint(method="GET", path=path, answer=None, points=1)
+            found.update((claim.key, claim) for claim in self.claims(endpoint))
+        return list(found.values())
