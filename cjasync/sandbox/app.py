@@ -8,12 +8,12 @@ from aiohttp import web
 
 from cjasync.sandbox import auth, console, details, listings, reference, shop
 from cjasync.sandbox.envelope import Refusal, refused
-from cjasync.sandbox.state import STATE, State
+from cjasync.sandbox.state import ACCOUNT, STATE, State
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Modules of calls: each has `routes(state) -> list[web.RouteDef]` with paths that start with `state.prefix`.
-# Their handlers find `request["account"]` (accounts.Account), `request.app[STATE]` (State), answer with
+# Their handlers find `request[ACCOUNT]` (accounts.Account), `request.app[STATE]` (State), answer with
 # `envelope.success(request, data)` and refuse with `raise Refusal(code, message)`.
 MODULES = (auth, reference, listings, details, shop)
 
@@ -22,6 +22,7 @@ def make_app(state: State) -> web.Application:
     """The application over that state."""
     app = web.Application(middlewares=[one_request], client_max_size=4 * 1024 * 1024)
     app[STATE] = state
+    app.on_shutdown.append(state.faults.close)
     app.add_routes(console.routes(state))
     for module in MODULES:
         app.add_routes(module.routes(state))
@@ -54,7 +55,7 @@ async def _answer(state: State, request: web.Request, handler: Handler) -> web.S
         _check_route(request)
         account = state.limits.admit(request, path)
         if account is not None:
-            request["account"] = account
+            request[ACCOUNT] = account
         return await handler(request)
     except Refusal as refusal:
         state.stats.refused[refusal.kind] += 1

@@ -11,7 +11,7 @@ from cjasync.config import CHINA_TIME
 from cjasync.sandbox.accounts import Tokens
 from cjasync.sandbox.envelope import Refusal, success
 from cjasync.sandbox.query import json_object
-from cjasync.sandbox.state import STATE, State
+from cjasync.sandbox.state import ACCOUNT, STATE, State
 
 
 def routes(state: State) -> list[web.RouteDef]:
@@ -30,7 +30,7 @@ async def get_access_token(request: web.Request) -> web.StreamResponse:
     if account is None:
         raise Refusal(1600005, "APIkey is wrong, please check and try again", kind="token")
     state.limits.take_login(account)
-    request["account"] = account
+    request[ACCOUNT] = account
     return success(request, {"openId": account.open_id} | _pair(state.accounts.login(account)))
 
 
@@ -43,7 +43,7 @@ async def refresh_access_token(request: web.Request) -> web.StreamResponse:
 
 async def logout(request: web.Request) -> web.StreamResponse:
     """POST authentication/logout: ends both tokens."""
-    request.app[STATE].accounts.logout(request["account"])
+    request.app[STATE].accounts.logout(request[ACCOUNT])
     return success(request, True)
 
 

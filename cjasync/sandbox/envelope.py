@@ -10,7 +10,7 @@ from aiohttp import web
 
 from cjasync.sandbox.refusal import Refusal as Refusal
 from cjasync.sandbox.settings import Envelope
-from cjasync.sandbox.state import STATE
+from cjasync.sandbox.state import ACCOUNT, STATE
 
 _ENDINGS: dict[Envelope, tuple[bytes, bytes]] = {
     "both": (b'{"code":200,"result":true,', b',"success":true'),
@@ -68,7 +68,7 @@ def refused(request: web.Request, refusal: Refusal) -> web.Response:
 
 def _points(request: web.Request) -> bytes:
     state = request.app[STATE]
-    account = request.get("account")
+    account = request.get(ACCOUNT)
     if account is None or not state.settings.points_info:
         return b""
     info = state.limits.points_info(account)

@@ -10,7 +10,7 @@ from cjasync.sandbox.accounts import Account
 from cjasync.sandbox.categories import Category
 from cjasync.sandbox.envelope import success
 from cjasync.sandbox.limits import POINTS
-from cjasync.sandbox.state import State
+from cjasync.sandbox.state import ACCOUNT, State
 
 # Country, name and the five languages that CJ shows.
 _WAREHOUSES = [
@@ -34,7 +34,7 @@ def routes(state: State) -> list[web.RouteDef]:
         return success(request, _warehouses(), envelope="success")
 
     async def setting_get(request: web.Request) -> web.StreamResponse:
-        return success(request, _setting(request["account"]))
+        return success(request, _setting(request[ACCOUNT]))
 
     return [
         web.get(f"{state.prefix}product/getCategory", get_category),

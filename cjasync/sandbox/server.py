@@ -64,6 +64,7 @@ class Sandbox:
         self._state.faults.add(*faults)
         self.catalogue = self._state.catalogue
         self.faults = self._state.faults
+        self.shelf = self._state.shelf
         self.account = self.add_account(self.settings.plan)
 
     async def __aenter__(self) -> Self:

@@ -10,13 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
-from cjasync.sandbox.accounts import Account
 from cjasync.sandbox.envelope import success
 from cjasync.sandbox.product import Product
 from cjasync.sandbox.query import Query, json_object, param_error
 from cjasync.sandbox.refusal import Refusal
 from cjasync.sandbox.shelf import FAILED, FOUND, PENDING, SEARCHING, Entry, Sourcing
-from cjasync.sandbox.state import STATE, State
+from cjasync.sandbox.state import ACCOUNT, STATE, State
 from cjasync.sandbox.stock import AREAS
 from cjasync.sandbox.variants import Variant, variants_of
 
@@ -53,7 +52,7 @@ async def add_to_my_product(request: web.Request) -> web.Response:
         raise Refusal(1602001, "Product not found", kind="missing")
     if product.delisted:
         raise Refusal(1602002, "Product removed from shelves", kind="missing")
-    if not state.shelf.add_product(_account(request).number, pid, state.clock.time()):
+    if not state.shelf.add_product(request[ACCOUNT].number, pid, state.clock.time()):
         raise Refusal(1600000, "The product has been added to My Products.", kind="exists")
     return success(request, True)
 
@@ -65,7 +64,7 @@ async def my_products(request: web.Request) -> web.Response:
     page = asked.integer("pageNum", None, low=1) or asked.integer("pageNumber", 1, low=1)
     size = min(asked.integer("pageSize", 10, low=1), _PAGE_LIMIT)
     wanted = _filter(asked, state.settings.zone_hours)
-    entries = reversed(state.shelf.my_products[_account(request).number].values())
+    entries = reversed(state.shelf.my_products[request[ACCOUNT].number].values())
     found = [
         (product, entry)
         for entry in entries
@@ -90,7 +89,7 @@ async def create_sourcing(request: web.Request) -> web.Response:
         for name, length in _SOURCING_FIELDS.items()
     }
     form["price"] = _price(body.get("price"))
-    account = _account(request)
+    account = request[ACCOUNT]
     state.limits.take_sourcing(account)
     made = state.shelf.request_sourcing(account.number, form, state.clock.time())
     return success(request, {"cjSourcingId": made.id, "result": "success"}, envelope="zero", message=None)
@@ -103,7 +102,7 @@ async def query_sourcing(request: web.Request) -> web.Response:
     if not isinstance(ids, list) or len(ids) != 1 or not isinstance(ids[0], str | int):
         raise param_error("sourceIds must hold one id")
     found = state.shelf.sourcing.get(str(ids[0]))
-    mine = found is not None and found.account == _account(request).number
+    mine = found is not None and found.account == request[ACCOUNT].number
     data = _sourcing_row(state, found) if found is not None and mine else None
     return success(request, data, envelope="zero", message=None)
 
@@ -245,8 +244,3 @@ def _price(value: Any) -> Decimal | None:
         return Decimal(str(value))
     except InvalidOperation:
         raise param_error("price must be a number") from None
-
-
-def _account(request: web.Request) -> Account:
-    account: Account = request["account"]
-    return account

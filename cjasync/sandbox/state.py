@@ -11,12 +11,13 @@ from typing import Any
 from aiohttp import web
 
 from cjasync._clock import Clock
-from cjasync.sandbox.accounts import Accounts
+from cjasync.sandbox.accounts import Account, Accounts
 from cjasync.sandbox.catalogue import Catalogue
 from cjasync.sandbox.churn import Churner
 from cjasync.sandbox.faults import Faults
 from cjasync.sandbox.limits import Limits
 from cjasync.sandbox.settings import Settings
+from cjasync.sandbox.shelf import Shelf
 from cjasync.sandbox.stats import Stats
 
 Latency = Callable[[random.Random], float]
@@ -24,7 +25,7 @@ Latency = Callable[[random.Random], float]
 
 @dataclass
 class State:
-    """One sandbox's memory. `shelf` is a place for what other modules keep (My Products, sourcing requests)."""
+    """One sandbox's memory. `shelf` is what users wrote: My Products, sourcing requests, and the log of writes."""
 
     settings: Settings
     clock: Clock
@@ -37,7 +38,7 @@ class State:
     stats: Stats
     prefix: str
     calls: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    shelf: dict[str, Any] = field(default_factory=dict)
+    shelf: Shelf = field(default_factory=Shelf)
 
     def __post_init__(self) -> None:
         self._jitter = random.Random(f"latency {self.settings.seed}")
@@ -58,3 +59,5 @@ class State:
 
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
+ACCOUNT: web.RequestKey[Account] = web.RequestKey("account", Account)
+"""Who asks; absent in the calls that need no token."""
