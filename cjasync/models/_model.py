@@ -81,6 +81,15 @@ def _unless(kinds: set[type], check: Check) -> Check:
     return lambda column: set(map(type, column)) <= kinds or check(column)
 
 
+def _texts_readable(column: Sequence[Any]) -> bool:
+    if set(map(type, column)) <= _TEXT_OR_NULL:
+        # A list in a string can go wrong only by holding an object or a list: a bracket that does not begin the text.
+        together = "\0" + "\0".join(filter(None, column))
+        if "{" not in together and together.count("[") == together.count("\0["):
+            return True
+    return _all_readable(values.read_texts)(column)
+
+
 _NATIVE = {
     str: Kind("text", str | None, values.read_text, lazy=False),
     int: Kind("int", _Int64 | None, values.read_int, lazy=False),
@@ -96,9 +105,7 @@ _LAZY = {
         values.read_time,
         check=_unless({int, type(None)}, _all_readable(values.read_time)),
     ),
-    tuple[str, ...]: Kind(
-        "texts", Any, values.read_texts, check=_unless(_TEXT_OR_NULL, _all_readable(values.read_texts))
-    ),
+    tuple[str, ...]: Kind("texts", Any, values.read_texts, check=_texts_readable),
     tuple[Decimal, ...]: Kind("numbers", Any, values.read_numbers, check=_all_readable(values.read_numbers)),
 }
 _OPAQUE = Kind("text", Any, values.read_text, check=_unless(_TEXT_OR_NULL | {int}, _all_readable(values.read_text)))
@@ -163,9 +170,9 @@ def _property(field: Field, doc: str | None) -> property:
     def get(self: Any) -> Any:
         # The document's other name counts only where the first says nothing.
         for slot in field.slots:
-            value = getattr(self, slot)
-            if value not in (None, ""):
-                return read(value)
+            value = read(getattr(self, slot))
+            if value not in (None, "", ()):
+                return value
         return read(first(self))
 
     return property(get, doc=doc)

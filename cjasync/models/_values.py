@@ -19,9 +19,10 @@ from msgspec import Struct
 from cjasync.config import CHINA_TIME
 
 MAX_DIGITS = 40  # no price, weight or count needs more; a 400-digit number is damage or an attack
-_EMPTY = frozenset(("", "null", "NULL"))
-_NUMBER = re.compile(r"\s*([+-]?\d{1,40}(?:\.\d{1,40})?)\s*")
+_EMPTY = frozenset(("", "null", "NULL", "Null"))
+_NUMBER = re.compile(r"\s*([+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?)\s*")  # Java writes 0.00000000 as 0E-8
 _SPAN = re.compile(r"\s*(\d{1,40}(?:\.\d{1,40})?)\s*(?:--?|[\u2013\u2014~])\s*(\d{1,40}(?:\.\d{1,40})?)\s*")
+_JSON = msgspec.json.Decoder(float_hook=Decimal)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_MILLIS = 253_402_300_799_999  # the last millisecond of the year 9999
 
@@ -98,10 +99,8 @@ def read_decimal(value: Any) -> Decimal | None:
     if isinstance(value, str):
         if value.strip() in _EMPTY:
             return None
-        match = _NUMBER.fullmatch(value)
-        if match is None:
-            raise Unreadable(f"expected a number, got {show(value)}")
-        return Decimal(match[1])
+        if (match := _NUMBER.fullmatch(value)) is not None:
+            value = Decimal(match[1])
     if value is None:
         return None
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
@@ -223,6 +222,6 @@ def _parsed(text: str) -> Any:
     if not text.lstrip().startswith(("[", "{")):
         return text
     try:
-        return msgspec.json.decode(text)
+        return _JSON.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text  # a name that happens to begin with a bracket, or an array that CJ's column cut short
