@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cjasync.errors import ConfigError
+from cjasync.sandbox import Sandbox
 from cjasync.sandbox.faults import Fault, Faults, every
 from cjasync.sandbox.mishaps import KINDS, REQUEST_ID, bomb, spoil
 
@@ -375,6 +376,19 @@ async def test_closing_ends_every_fault_at_once(rule, caplog):
     # `serving` bounds its clean-up; here it is over, and nothing was left behind or complained about.
     assert not server.faults.acting
     writer.close()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_the_sandbox_itself_closes_over_a_stalled_request(caplog):
+    async with asyncio.timeout(PATIENCE):
+        async with Sandbox(products=10, faults=[Fault("stall")]) as sandbox:
+            _, port = sandbox.origin.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+            Wire(reader, writer).send()
+            await busy(sandbox.faults)
+        assert await reader.read() == b""
+        writer.close()
+    assert not sandbox.faults.acting
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
