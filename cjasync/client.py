@@ -12,10 +12,12 @@ import msgspec
 
 from cjasync import bulk as _bulk
 from cjasync import hooks as _hooks
+from cjasync._call import RawAnswer
 from cjasync._clock import SYSTEM_CLOCK, Clock
-from cjasync._engine import Engine, RawAnswer, Services, captured
+from cjasync._engine import Engine, captured
 from cjasync._protocol import check_base_url
 from cjasync._secret import Secret
+from cjasync._services import Services
 from cjasync.auth import FileTokenStore, MemoryTokenStore, TokenManager, TokenStore
 from cjasync.config import Plan, RequestOptions, Settings
 from cjasync.errors import ConfigError

@@ -20,7 +20,7 @@ FLOORS = (
     Floor("front door", (PACKAGE,)),
     Floor("client", ("client",)),
     Floor("methods", ("resources", "pagination", "bulk", "_prefetch")),
-    Floor("engine", ("_engine",)),
+    Floor("engine", ("_engine", "_call", "_services")),
     Floor(
         "parts of a request", ("_decode", "_flights", "_protocol", "_retry", "_transport", "_watchdog", "auth", "quota")
     ),

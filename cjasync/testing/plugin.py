@@ -1,0 +1,68 @@
+"""pytest fixtures: an embedded CJ and a client that talks to it. Needs pytest-asyncio.
+
+async def test_my_import(cj):
+    page = await cj.products.list_v2(key_word="hoodie")
+
+async def test_many(make_sandbox):
+    async with make_sandbox(products=5000, list_window=None) as sandbox:
+        async with sandbox_client(sandbox) as cj: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from cjasync import CJClient
+    from cjasync.sandbox import Sandbox
+
+async_fixture: Any = pytest.fixture
+with suppress(ImportError):  # this is loaded by every pytest of the environment, also where nobody tests asyncio
+    from pytest_asyncio import fixture as async_fixture
+
+
+def sandbox_client(sandbox: Sandbox, **settings: Any) -> CJClient:
+    """A client of that sandbox under the sandbox's own plan, with limits and tokens kept in memory."""
+    from cjasync import CJClient
+
+    told = {
+        "quota": "memory",
+        "token_store": "memory",
+        "plan": sandbox.settings.plan,
+        "base_url": sandbox.base_url,
+        **settings,
+    }
+    if "api_key" not in told:
+        told.setdefault("access_token", sandbox.access_token)
+    return CJClient(**told)
+
+
+@pytest.fixture
+def make_sandbox() -> Callable[..., Sandbox]:
+    """Make a sandbox: `async with make_sandbox(products=..., seed=..., plan=...)`; without a plan it has no limits."""
+    from cjasync import Plan
+    from cjasync.sandbox import Sandbox
+
+    def make(**settings: Any) -> Sandbox:
+        free = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
+        return Sandbox(**{"products": 500, "seed": 1, "plan": free, **settings})
+
+    return make
+
+
+@async_fixture
+async def cj_sandbox(make_sandbox: Callable[..., Sandbox]) -> AsyncIterator[Sandbox]:
+    """An embedded CJ with 500 products and no limits."""
+    async with make_sandbox() as sandbox:
+        yield sandbox
+
+
+@async_fixture
+async def cj(cj_sandbox: Sandbox) -> AsyncIterator[CJClient]:
+    """A client of `cj_sandbox`."""
+    async with sandbox_client(cj_sandbox) as client:
+        yield client
