@@ -41,6 +41,7 @@ async def one_request(request: web.Request, handler: Handler) -> web.StreamRespo
         return await handler(request)
     call = next(state.calls)
     await state.travel()
+    state.stats.requests[request.path.removeprefix(state.prefix)] += 1
     response = await state.faults.before(request, call)
     if response is None:
         response = await _answer(state, request, handler)

@@ -74,7 +74,7 @@ class Catalogue:
         self._rng.shuffle(shares)
         self._category_sizes = list(accumulate(shares))
         self._fill(times, null_times, delisted)
-        self.history = History(range(len(self.pids)))
+        self.history = History(len(self.pids))
         self.all = Listing(self.created, range(len(self.pids)))
         self._listings: OrderedDict[Hashable, Listing] = OrderedDict()
 
@@ -193,6 +193,24 @@ class Catalogue:
     def pids_now(self) -> set[str]:
         """The pids of all products held now."""
         return {pid for pid, status in zip(self.pids, self.status, strict=True) if status != GONE}
+
+    def mark(self) -> int:
+        """This moment, for the questions about a period."""
+        return len(self.history)
+
+    def held_throughout(self, start: int, end: int | None = None) -> set[str]:
+        """The pids of the products that were never gone between two marks (default: until now)."""
+        return {self.pids[number] for number in self.history.held_throughout(start, end)}
+
+    def held_at_some_time(self, start: int, end: int | None = None) -> set[str]:
+        """The pids of the products that could be seen between two marks (default: until now)."""
+        return {self.pids[number] for number in self.history.held_at_some_time(start, end)}
+
+    def prices(self, pid: str, start: int, end: int | None = None) -> set[tuple[Decimal, Decimal]]:
+        """Every (low, high) price that a product had between two marks (default: until now)."""
+        number = self._known(pid)
+        cents = self.history.prices(number, (self.low[number], self.high[number]), start, end)
+        return {(Decimal(low).scaleb(-2), Decimal(high).scaleb(-2)) for low, high in cents}
 
     def listing(self, question: Hashable, condition: Condition) -> Listing:
         """The products that satisfy `condition`, which `question` names; evaluated once, then kept up to date."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
@@ -20,10 +19,10 @@ class Event(Struct, frozen=True):
 
 
 class History:
-    """Every change since the start, in order. A mark is a place in it: `len(history)` at some moment."""
+    """Every change since the first `initial` products, in order. A mark is `len(history)` at some moment."""
 
-    def __init__(self, initial: Iterable[int]) -> None:
-        self._initial = frozenset(initial) if not isinstance(initial, range) else initial
+    def __init__(self, initial: int) -> None:
+        self._initial = initial
         self.events: list[Event] = []
 
     def __len__(self) -> int:
@@ -33,29 +32,27 @@ class History:
         """Append a change."""
         self.events.append(Event(at, kind, number, price))
 
-    def held_throughout(self, start: int, end: int | None = None) -> set[int]:
-        """Numbers of the products that were held at mark `start` and never gone until mark `end` (default now)."""
-        held = set(self._initial)
-        for event in self.events[:start]:
+    def held_at(self, mark: int) -> set[int]:
+        """Numbers of the products that were held at a mark."""
+        held = set(range(self._initial))
+        for event in self.events[:mark]:
             if event.kind == "delete":
                 held.discard(event.number)
             else:
                 held.add(event.number)
-        return held.difference(event.number for event in self.events[start:end] if event.kind == "delete")
+        return held
+
+    def held_throughout(self, start: int, end: int | None = None) -> set[int]:
+        """Those held at mark `start` and never gone until mark `end` (default: until now)."""
+        return self.held_at(start) - {event.number for event in self.events[start:end] if event.kind == "delete"}
 
     def held_at_some_time(self, start: int, end: int | None = None) -> set[int]:
-        """Numbers of the products that were held at mark `start` or appeared before mark `end` (default now)."""
-        held = set(self._initial)
-        for event in self.events[:start]:
-            if event.kind == "delete":
-                held.discard(event.number)
-            else:
-                held.add(event.number)
-        return held.union(event.number for event in self.events[start:end] if event.kind in ("add", "relist"))
+        """Those held at mark `start` or added or back before mark `end` (default: until now)."""
+        came = {event.number for event in self.events[start:end] if event.kind in ("add", "relist")}
+        return self.held_at(start) | came
 
     def prices(self, number: int, now: tuple[int, int], start: int, end: int | None = None) -> set[tuple[int, int]]:
-        """The prices (low, high, in cents) of a product between two marks; `now` is its present price."""
-        changes = [event for event in self.events[start:] if event.kind == "reprice" and event.number == number]
-        inside = sum(event.number == number and event.kind == "reprice" for event in self.events[start:end])
-        known = [event.price for event in changes] + [now]
-        return set(known[: inside + 1])
+        """Every price of a product between two marks, in cents; `now` is its present one."""
+        known = [event.price for event in self.events[start:] if event.kind == "reprice" and event.number == number]
+        changes = sum(event.kind == "reprice" and event.number == number for event in self.events[start:end])
+        return set([*known, now][: changes + 1])

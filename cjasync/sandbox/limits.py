@@ -129,15 +129,15 @@ class Limits:
         now = self._clock.monotonic()
         address = request.headers.get("X-Sandbox-IP") or request.remote or "?"
         if path in WITHOUT_TOKEN:
-            self._stats.arrival(path, now, f"ip {address}")
+            self._stats.arrival(now, f"ip {address}")
             self._take_windows(now, self._window_of(address))
             return None
         try:
             account = self._accounts.of_token(request.headers.get("CJ-Access-Token"))
         except Refusal:
-            self._stats.arrival(path, now, f"ip {address}")
+            self._stats.arrival(now, f"ip {address}")
             raise
-        self._stats.arrival(path, now, f"ip {address}", f"account {account.number}")
+        self._stats.arrival(now, f"ip {address}", f"account {account.number}")
         self._check_users(address, account)
         meter = self.meter(account)
         self._take_windows(now, self._window_of(address), meter.window)

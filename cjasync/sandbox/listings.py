@@ -120,7 +120,7 @@ class Listings:
                 "pageNumber": page,
                 "totalRecords": total,
                 "totalPages": -(-total // size),
-                "content": [content],
+                "content": [content] if total else [],
             }
         )
 

@@ -18,9 +18,8 @@ class Stats:
         self.first_at: float | None = None
         self.last_at: float | None = None
 
-    def arrival(self, path: str, now: float, *scopes: str) -> None:
-        """A request for `path` arrived at `now` (monotonic seconds); scopes such as "account 1", "ip 127.0.0.1"."""
-        self.requests[path] += 1
+    def arrival(self, now: float, *scopes: str) -> None:
+        """A request reached the limits at `now` (monotonic seconds); scopes are like "account 1", "ip 127.0.0.1"."""
         self.first_at = now if self.first_at is None else self.first_at
         self.last_at = now
         for scope in scopes:
