@@ -62,6 +62,7 @@ def product_row(product: Product, variants: Collection[Variant], features: Colle
         "productKey": _texts(option_names_zh(product)),
         "productKeySet": option_names_zh(product),
         "productKeyEn": "-".join(option_names(product)),
+        "productKeyEnSet": option_names(product),
         "productPro": _texts(kind[:1]),
         "productProSet": kind[:1],
         "productProEn": _texts(kind[1:]),
@@ -119,6 +120,10 @@ def variant_row(variant: Variant, *, key_as_array: bool = False) -> Row:
         "variantStandard": f"long={variant.length},width={variant.width},height={variant.height}",
         "barcode": variant.barcode,
         "barcode2": None,
+        "combineNum": None,
+        "combineVariants": None,
+        "inventoryNum": None,
+        "inventories": None,
         "createTime": variant.created_ms,
     }
 
@@ -132,7 +137,6 @@ def detail_variant_row(
         **variant_row(variant),
         "combineNum": len(parts) or None,
         "combineVariants": parts or None,
-        "inventoryNum": None,
         "inventories": [variant_stock_row(row) for row in stock] if "enable_inventory" in features else None,
     }
 
