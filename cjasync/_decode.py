@@ -7,13 +7,16 @@ nobody can read is reported with its bytes, where it broke and why.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Raw, Struct
 
-from cjasync.models._model import Model, build, readable
+from cjasync.models._build import build, check_field, objections, readable
+from cjasync.models._model import Model
 from cjasync.models._pages import ContentData, ListData, SearchData, SearchGroup
 from cjasync.models._values import Unreadable, read_bool, read_int, read_json, read_text
 from cjasync.quota.facts import PointsInfo
@@ -160,22 +163,44 @@ class AnswerDecoder(Generic[T]):
 
     def _rows(self, raw: list[Raw]) -> tuple[tuple[Any, ...], tuple[Skipped, ...]]:
         rows: list[Any] = []
-        skipped: list[Skipped] = []
+        odd: dict[int, str] = {}  # rows to be built with patience, each with the field that is to blame, where known
+        decode = self._row.decode
         for index, piece in enumerate(raw):
             try:
-                row = self._row.decode(piece)
-                if readable(self._model, (row,)):
-                    rows.append(row)
-                    continue
-            except _BROKEN:
-                pass  # the patient way below says what is wrong, or finds that nothing is
-            try:
-                rows.append(build(self._model, _plain(piece)))
-            except Unreadable as error:
-                skipped.append(Skipped(index, bytes(piece), error.path, error.reason))
+                rows.append(decode(piece))
             except _BROKEN as error:
-                skipped.append(Skipped(index, bytes(piece), "", f"is not JSON: {error}"))
-        return tuple(rows), tuple(skipped)
+                rows.append(None)
+                complaint = _COMPLAINT.search(str(error))
+                odd[index] = complaint[1] if complaint is not None else ""
+        odd.update(objections(self._model, rows))
+        skipped: list[Skipped] = []
+        for index in sorted(odd):
+            try:
+                rows[index] = _build_row(self._model, raw[index], odd[index])
+            except Unreadable as error:
+                rows[index] = None
+                skipped.append(Skipped(index, bytes(raw[index]), error.path, error.reason))
+        return tuple(row for row in rows if row is not None), tuple(skipped)
+
+
+def _build_row(model: Any, raw: Raw, blamed: str) -> Any:
+    """A row that the decoder would not take. If the field to blame cannot be read, the rest need not be."""
+    try:
+        if blamed:
+            check_field(model, blamed, _field_of(blamed).decode(raw).value)
+        return build(model, _plain(raw))
+    except _BROKEN as error:
+        raise Unreadable(f"is not JSON: {error}") from None
+
+
+_COMPLAINT = re.compile(r"at `\$\.(\w+)`$")
+
+
+@cache
+def _field_of(wire: str) -> msgspec.json.Decoder[Any]:
+    """Reads one field of a row and passes over the others."""
+    fields = [("value", Any, msgspec.field(name=wire, default=None))]
+    return msgspec.json.Decoder(msgspec.defstruct("OneField", fields), float_hook=Decimal)
 
 
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from cjasync.errors import BadResponseError
-from cjasync.models._model import M, build
+from cjasync.models._build import build
+from cjasync.models._model import M
 from cjasync.models._values import Unreadable, read_json, show
 from cjasync.models.category import RelatedCategory
 from cjasync.models.warehouse import SearchStore

@@ -19,9 +19,13 @@ from msgspec import Struct
 from cjasync.config import CHINA_TIME
 
 MAX_DIGITS = 40  # no price, weight or count needs more; a 400-digit number is damage or an attack
+_EXACT_DIGITS = 15
 _EMPTY = frozenset(("", "null", "NULL", "Null"))
-_NUMBER = re.compile(r"\s*([+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?)\s*")  # Java writes 0.00000000 as 0E-8
-_SPAN = re.compile(r"\s*(\d{1,40}(?:\.\d{1,40})?)\s*(?:--?|[\u2013\u2014~])\s*(\d{1,40}(?:\.\d{1,40})?)\s*")
+_DIGITS = r"\d{1,40}(?:\.\d{1,40})?"
+_NUMBER = re.compile(rf"\s*([+-]?{_DIGITS})\s*")
+_SPAN = re.compile(rf"\s*({_DIGITS})\s*(?:--?|[\u2013\u2014~])\s*({_DIGITS})\s*")
+NUMBER_OR_NOTHING = rf"^\s*(?:[+-]?{_DIGITS})?\s*$"
+SPAN_OR_NOTHING = rf"^\s*(?:[+-]?{_DIGITS}|{_DIGITS}\s*(?:--?|[\u2013\u2014~])\s*{_DIGITS})?\s*$"
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_MILLIS = 253_402_300_799_999  # the last millisecond of the year 9999
@@ -105,6 +109,8 @@ def read_decimal(value: Any) -> Decimal | None:
         return None
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        if isinstance(value, float) and len(number.as_tuple().digits) > _EXACT_DIGITS:
+            raise Unreadable(f"more digits than a float keeps exactly: {show(value)}")
         if number.is_finite() and abs(number.adjusted()) <= MAX_DIGITS:
             return number
     raise Unreadable(f"expected a number, got {show(value)}")
@@ -128,9 +134,7 @@ def _read_span(value: Any, cls: type[Span]) -> Span | None:
         return value
     if isinstance(value, str) and (match := _SPAN.fullmatch(value)) is not None:
         low, high = Decimal(match[1]), Decimal(match[2])
-        if low > high:
-            raise Unreadable(f"a range that runs backwards: {show(value)}")
-        return cls(low, high)
+        return cls(min(low, high), max(low, high))
     number = read_decimal(value)
     return None if number is None else cls(number, number)
 
@@ -138,13 +142,13 @@ def _read_span(value: Any, cls: type[Span]) -> Span | None:
 _CACHE_SIZE = 65_536
 
 
-def _remembering(cls: type[Span]) -> tuple[Callable[[Any], Any], dict[str, Span | None]]:
+def _remembering(cls: type[Span]) -> tuple[Callable[[Any], Any], dict[Any, Span | None]]:
     """A reader that keeps what it has read: a catalogue has a few thousand different prices, not millions."""
-    seen: dict[str, Span | None] = {}
+    seen: dict[Any, Span | None] = {}
 
     def read(value: Any) -> Span | None:
-        if type(value) is not str:
-            return _read_span(value, cls)
+        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+            return _read_span(value, cls)  # True is 1 as a key, and what is read already needs no keeping
         try:
             return seen[value]
         except KeyError:
@@ -189,8 +193,8 @@ def read_texts(value: Any) -> tuple[str, ...]:
         if value.strip() in _EMPTY:
             return ()
         parsed = _parsed(value)
-        if not isinstance(parsed, list):
-            return (value,)
+        if not isinstance(parsed, list) or any(isinstance(item, list | dict) for item in parsed):
+            return (value,)  # plain text, whatever it looks like
         value = parsed
     if isinstance(value, list | tuple | set | frozenset):
         texts = (read_text(item) for item in value)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from cjasync.models._model import Id, Json, Model, wire
+from cjasync.models._model import Id, Json, Millis, Model, wire
 from cjasync.models._values import Price, Weight
 from cjasync.models.variant import Variant
 
@@ -44,7 +44,7 @@ class ListedProduct(Model):
     listing_count: int | None = None  #: another count of listings, undocumented
     supplier_name: str | None = None  #: supplier
     supplier_id: str | None = None  #: supplier
-    create_time: datetime | None = None  #: when CJ made it
+    create_time: Millis | None = None  #: when CJ made it
     is_video: bool | None = None  #: has a video
     sale_status: int | None = None  #: 3 on sale; see the module
     customization_version: int | None = None  #: 0 to 5; see the module
@@ -63,9 +63,9 @@ class SearchProduct(Model):
     spu: str | None = None  #: the same as sku
     big_image: str | None = None  #: URL of the main picture
     sell_price: Price | None = None  #: USD, a range over the variants
-    now_price: Price | None = None  #: price after discount
-    discount_price: Price | None = None  #: best discount price
-    discount_price_rate: Decimal | None = None  #: discount in percent
+    now_price: Price | None = wire(sparse=True)  #: price after discount
+    discount_price: Price | None = wire(sparse=True)  #: best discount price
+    discount_price_rate: Decimal | None = wire(sparse=True)  #: discount in percent
     currency: str | None = None  #: e.g. "USD"
     listed_num: int | None = None  #: how often it is listed in shops
     category_id: str | None = None  #: third level category
@@ -79,8 +79,8 @@ class SearchProduct(Model):
     video_list: tuple[str, ...] = ()  #: video ids (feature enable_video)
     product_type: str | None = None  #: "0", "4", "7", or the name; see the module
     supplier_name: str | None = None  #: supplier
-    create_at: datetime | None = None  #: when CJ made it
-    set_recommended_time: datetime | None = None  #: when CJ began to recommend it
+    create_at: Millis | None = None  #: when CJ made it
+    set_recommended_time: Millis | None = None  #: when CJ began to recommend it
     warehouse_inventory_num: int | None = None  #: units, factory stock included
     total_verified_inventory: int | None = None  #: units of verified stock
     total_un_verified_inventory: int | None = None  #: units of unverified stock

@@ -16,7 +16,8 @@ from cjasync._decode import Envelope
 from cjasync._endpoint import Endpoint
 from cjasync.config import CHINA_TIME
 from cjasync.errors import ParameterError
-from cjasync.models._model import Model, nested
+from cjasync.models._build import nested
+from cjasync.models._model import Model
 from cjasync.models._pages import SearchGroup
 from cjasync.models.category import RelatedCategory
 from cjasync.models.warehouse import SearchStore

@@ -25,7 +25,7 @@ from cjasync.models import (
     Tokens,
     Variant,
 )
-from cjasync.models._model import build
+from cjasync.models._build import build
 from cjasync.models._pages import SearchGroup
 from cjasync.models._values import Unreadable
 
