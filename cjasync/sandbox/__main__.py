@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 
 import msgspec
 
 from cjasync.config import Plan
+from cjasync.errors import ConfigError
 from cjasync.sandbox.server import serve
 from cjasync.sandbox.settings import Settings
 
@@ -23,13 +25,16 @@ def main() -> None:
     parser.add_argument("--settings", default="{}", help="further settings as JSON")
     parser.add_argument("--with-parent", action="store_true", help="stop also when standard input ends")
     options = parser.parse_args()
-    settings = msgspec.structs.asdict(msgspec.json.decode(options.settings, type=Settings))
-    for name in ("products", "seed", "latency"):
-        if getattr(options, name) is not None:
-            settings[name] = getattr(options, name)
-    if options.plan is not None:
-        settings["plan"] = Plan.named(options.plan)
-    asyncio.run(serve(port=options.port, with_parent=options.with_parent, **settings))
+    try:
+        settings = msgspec.structs.asdict(msgspec.json.decode(options.settings, type=Settings))
+        for name in ("products", "seed", "latency"):
+            if getattr(options, name) is not None:
+                settings[name] = getattr(options, name)
+        if options.plan is not None:
+            settings["plan"] = Plan.named(options.plan)
+        asyncio.run(serve(port=options.port, with_parent=options.with_parent, **settings))
+    except (ConfigError, msgspec.DecodeError) as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -54,9 +54,10 @@ async def _answer(state: State, request: web.Request, handler: Handler) -> web.S
     path = request.path.removeprefix(state.prefix)
     try:
         _check_route(request)
-        account = state.limits.admit(request, path)
+        account = state.limits.identify(request, path)
         if account is not None:
             request[ACCOUNT] = account
+        state.limits.admit(request, path, account)
         return await handler(request)
     except Refusal as refusal:
         state.stats.refused[refusal.kind] += 1

@@ -77,9 +77,8 @@ def select(catalogue: Catalogue, clauses: list[Clause]) -> Listing:
     """The products that satisfy all clauses."""
     if not clauses:
         return catalogue.all
-    for clause in clauses:
-        if clause[0] in ("pid", "sku"):
-            return _one(catalogue, clauses, clause)
+    if any(clause[0] in ("pid", "sku") for clause in clauses):
+        return _one(catalogue, clauses)
     return catalogue.listing(tuple(clauses), _every(catalogue, clauses))
 
 
@@ -90,12 +89,15 @@ def _every(catalogue: Catalogue, clauses: list[Clause]) -> Condition:
     return lambda number: all(condition(number) for condition in conditions)
 
 
-def _one(catalogue: Catalogue, clauses: list[Clause], key: Clause) -> Listing:
+def _one(catalogue: Catalogue, clauses: list[Clause]) -> Listing:
     # At most one product: no need to look at all of them.
-    product = catalogue.get(key[1]) if key[0] == "pid" else catalogue.by_sku(key[1])
-    rest = [clause for clause in clauses if clause != key]
-    numbers = [] if product is None else filter(_every(catalogue, rest), [product.number])
-    return Listing(catalogue.created, numbers)
+    found = [
+        catalogue.get(value) if name == "pid" else catalogue.by_sku(value)
+        for name, value, *_ in clauses
+        if name in ("pid", "sku")
+    ]
+    numbers = {product.number for product in found if product is not None}
+    return Listing(catalogue.created, filter(_every(catalogue, clauses), sorted(numbers)))
 
 
 def _column(name: str) -> Callable[[Catalogue, float | None, float | None], Condition]:
@@ -190,6 +192,8 @@ def _flag(catalogue: Catalogue, value: int) -> Condition:
 
 
 _MAKERS: dict[str, Callable[..., Condition]] = {
+    "pid": lambda catalogue, value: lambda number: catalogue.pids[number] == value,
+    "sku": lambda catalogue, value: lambda number: catalogue.sku_of(number) == value,
     "category": _level("id"),
     "three": _level("id"),
     "two": _level("two_id"),

@@ -124,25 +124,29 @@ class Limits:
         self._addresses: dict[str, SlidingWindow] = {}
         self._users: dict[str, set[Account]] = {}
 
-    def admit(self, request: web.Request, path: str) -> Account | None:
-        """Count the arrival of a request and find out who asks; a Refusal if that is not allowed now."""
+    def identify(self, request: web.Request, path: str) -> Account | None:
+        """Note the arrival of a request and find out who asks; None where no token is needed."""
         now = self._clock.monotonic()
-        address = request.headers.get("X-Sandbox-IP") or request.remote or "?"
-        if path in WITHOUT_TOKEN:
-            self._stats.arrival(now, f"ip {address}")
-            self._take_windows(now, self._window_of(address))
-            return None
+        address = _address(request)
+        account = None
         try:
-            account = self._accounts.of_token(request.headers.get("CJ-Access-Token"))
-        except Refusal:
-            self._stats.arrival(now, f"ip {address}")
-            raise
-        self._stats.arrival(now, f"ip {address}", f"account {account.number}")
+            if path not in WITHOUT_TOKEN:
+                account = self._accounts.of_token(request.headers.get("CJ-Access-Token"))
+        finally:
+            self._stats.arrival(now, f"ip {address}", *([] if account is None else [f"account {account.number}"]))
+        return account
+
+    def admit(self, request: web.Request, path: str, account: Account | None) -> None:
+        """Count a request against every limit; a Refusal if one of them is full."""
+        now = self._clock.monotonic()
+        address = _address(request)
+        if account is None:
+            self._take_windows(now, self._window_of(address))
+            return
         self._check_users(address, account)
         meter = self.meter(account)
         self._take_windows(now, self._window_of(address), meter.window)
         self._charge(meter, path)
-        return account
 
     def meter(self, account: Account) -> Meter:
         """The counters of an account as of now."""
@@ -229,3 +233,7 @@ class Limits:
                 raise Refusal(code, text, status=status, kind="points")
             points.take(cost)
         meter.calls[path] += 1
+
+
+def _address(request: web.Request) -> str:
+    return request.headers.get("X-Sandbox-IP") or request.remote or "unknown"

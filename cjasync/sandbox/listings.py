@@ -52,7 +52,8 @@ class Listings:
         numbers = self._cut(span, "listed" if by_listed else "created", page, size, descending=descending)
         self._state.stats.rows += len(numbers)
         rows = b"null" if len(span) == 0 else self._rows.page(numbers)
-        data = b'{"pageNum":%d,"pageSize":%d,"total":%d,"list":%b}' % (page, size, len(span), rows)
+        total = _total(span, settings.list_total, settings.list_window)
+        data = b'{"pageNum":%d,"pageSize":%d,"total":%d,"list":%b}' % (page, size, total, rows)
         return success(request, data)
 
     async def product_list_v2(self, request: web.Request) -> web.StreamResponse:
@@ -98,9 +99,7 @@ class Listings:
         self, query: Query, settings: Settings, span: Span, page: int, size: int, numbers: list[int]
     ) -> bytes:
         catalogue = self._state.catalogue
-        total = len(span)
-        if settings.listv2_total == "capped" and settings.listv2_window is not None:
-            total = min(total, settings.listv2_window)
+        total = _total(span, settings.listv2_total, settings.listv2_window)
         features = frozenset(query.texts("features"))
         products = [catalogue.product(number) for number in numbers]
         related = {product.category.id: product.category for product in products}
@@ -123,6 +122,10 @@ class Listings:
                 "content": [content] if total else [],
             }
         )
+
+
+def _total(span: Span, kind: str, window: int | None) -> int:
+    return len(span) if kind == "exact" or window is None else min(len(span), window)
 
 
 def _check_window(window: int | None, page: int, size: int) -> None:

@@ -25,8 +25,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     latency, jitter: a message takes latency ± jitter seconds one way. churn: how the catalogue changes meanwhile.
 
     list_window, listv2_window: rows that one question can reach; None for all.
-    listv2_total: whether listV2 counts beyond its window. listv2_sparse: many of its fields are null, as seen live,
-    createAt among them. fixed_page_size: product/list ignores pageSize.
+    list_total, listv2_total: whether totals count beyond the window or end there.
+    listv2_sparse: many of listV2's fields are null, as seen live, createAt among them.
+    fixed_page_size: product/list ignores pageSize.
     nulls_first: where a sort by time puts products without one. unstable_ties: two replicas with ties in other orders.
     ignored: parameters without any effect. zone_hours: the zone of text dates. twelve_hours: 12:xx is read as 00:xx.
     inclusive: whether time bounds belong to the range.
@@ -52,6 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     list_window: int | None = 6000
     listv2_window: int | None = 6000
+    list_total: Literal["exact", "capped"] = "exact"
     listv2_total: Literal["exact", "capped"] = "exact"
     listv2_sparse: bool = True
     fixed_page_size: int | None = None
