@@ -1,0 +1,1 @@
+"""Whole catalogues: reading them completely, and keeping them."""

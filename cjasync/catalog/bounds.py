@@ -1,0 +1,90 @@
+"""What the server makes of a time bound: found out from answers, never assumed.
+
+CJ documents the filter as text without a zone, in the pattern `yyyy-MM-dd hh:mm:ss`. Expected is China time with both
+ends included. Every window checks it for nothing: its closed total must be what the open page announced, its rows must
+lie inside, and the row that cut the window must come back. Only where that fails does `calibrate` spend questions.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from cjasync.catalog.listing import Ask, Breach, Learn, Learnt, Steps
+from cjasync.catalog.question import Facts, Region, Reply
+
+QUARTER = 900  # every zone on earth is a multiple of a quarter of an hour
+WIDEST = 14 * 4  # and at most 14 hours off
+FAR = 30 * 86400
+
+
+def check_rows(reply: Reply, region: Region, moments: list[int], facts: Facts) -> Steps:
+    """The rows must be in order of time and lie where they were asked for."""
+    rungs_below = "plain" if facts.times == "row" else "blind"
+    if any(later < earlier for earlier, later in pairwise(moments)):
+        raise Breach("plain" if rungs_below == "plain" else "blind", "rows do not come in order of their create time")
+    early = region.start is not None and bool(moments) and moments[0] < region.start
+    late = region.end is not None and bool(moments) and moments[-1] > region.end
+    if early or late:
+        yield from calibrate(moments[0] if early else moments[-1], facts)
+        raise Breach("plain" if rungs_below == "plain" else "blind", "rows lie outside the times that were asked for")
+
+
+def calibrate(moment: int, facts: Facts) -> Steps:
+    """Find how bounds are read, from a moment at which a product was certainly created.
+
+    Returns where they mean what they should; raises `Learnt` with what was found, `Breach` where no zone explains it.
+    """
+    if facts.times == "id":
+        raise Breach("blind", "ids do not carry the time that the filter goes by")
+    exact = (yield from _admits(moment, moment)) and not (yield from _admits(moment, moment + 1))
+    if not exact:
+        yield from _explain(moment, facts)
+    (reply,) = yield [Ask(Region(end=moment), 1, "bounds", "desc")]
+    newest = max((created for created in reply.times if created is not None), default=None)
+    if newest is None or newest < moment:
+        (reply,) = yield [Ask(Region(end=moment + 1), 1, "bounds", "desc")]
+        if not facts.before and moment in reply.times:
+            raise Learnt({"before": True}, "createTimeTo excludes its own second")
+    yield Learn({"checked": True})
+
+
+def _admits(moment: int, bound: int) -> Steps:
+    """Does a question for products created from `bound` on show the one created at `moment`?"""
+    (reply,) = yield [Ask(Region(start=bound), 1, "bounds")]
+    shown = [created for created in reply.times if created is not None]
+    return bool(shown) and shown[0] <= moment
+
+
+def _explain(moment: int, facts: Facts) -> Steps:
+    """Why a lower bound at `moment` is not exact."""
+    lunch = (moment + facts.zone) // 3600 % 24 == 12
+    if lunch and not facts.noon:
+        edge, after = (moment + facts.zone) // 86400 * 86400 + 43199 - facts.zone, moment // 60 * 60 + 3660
+        if (yield from _admits(moment, edge)) and not (yield from _admits(moment, after)):
+            raise Learnt({"noon": True}, "12:xx in a bound is read as 00:xx")
+    if not facts.after and (yield from _admits(moment, moment - 1)) and not (yield from _admits(moment, moment + 1)):
+        if (yield from _admits(moment, moment)):
+            return  # it was gone for a moment, or came back: the catalogue moves, the bounds do not
+        raise Learnt({"after": True}, "createTimeFrom excludes its own second")
+    (near, far) = yield [Ask(Region(start=moment - FAR), 1, "bounds"), Ask(Region(start=moment + FAR), 1, "bounds")]
+    if far.keys and far.times[0] is not None and far.times[0] <= moment:
+        ignored = far.total == near.total
+        raise Breach("units" if ignored else "plain", "the time filter has no effect on the rows")
+    steps = [step for step in range(-WIDEST, WIDEST + 1) if not _at_lunch(moment + step * QUARTER, facts)]
+    low, high = 0, len(steps)  # the last step that still admits the product is steps[low]
+    if not (yield from _admits(moment, moment + steps[0] * QUARTER)):
+        raise Breach("plain", "the time filter goes by another time than the one the rows show")
+    likely = next((n for n, step in enumerate(steps) if step * QUARTER >= -facts.zone), 0)  # read as UTC
+    for probe in (likely, likely + 1):
+        if low < probe < high:
+            low, high = (probe, high) if (yield from _admits(moment, moment + steps[probe] * QUARTER)) else (low, probe)
+    while high - low > 1:
+        probe = (low + high) // 2
+        low, high = (probe, high) if (yield from _admits(moment, moment + steps[probe] * QUARTER)) else (low, probe)
+    if steps[low]:
+        zone = facts.zone + steps[low] * QUARTER
+        raise Learnt({"zone": zone}, f"the filter's clock is {zone / 3600:+g} h from UTC")
+
+
+def _at_lunch(moment: int, facts: Facts) -> bool:
+    return (moment + facts.zone) // 3600 % 24 == 12

@@ -1,0 +1,195 @@
+"""What time cannot cut: a second with more products than one question reaches, and catalogues without a time filter.
+
+The region is cut along the next dimension that still divides it: price at the quantiles of the rows already seen, then
+inventory, then category. (Inventory before category: numbers can be cut into full pages, a category tree cannot.)
+Prices and stock change, so what counts is the sum: as many distinct products as the region's own total says.
+What no filter separates is counted as missing, never passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from cjasync.catalog.listing import Ask, Listing, Outgrown, Spawn, Steps, Unit
+from cjasync.catalog.question import MAX_INVENTORY, MAX_PRICE, Certificate, Facts, Region, Reply, narrower
+
+FILL = 0.85  # of a window, where a part is aimed at
+AT_ONCE = 8  # categories asked for together before looking whether the totals add up
+
+
+class Cover:
+    """The reading of one region in parts: what was found, and what the server counts."""
+
+    def __init__(self, region: Region, facts: Facts, categories: Sequence[str] = ()) -> None:
+        self.region = region
+        self.facts = facts
+        self.categories = categories
+        self.total = 0
+        self.keys: dict[int, int | None] = {}
+        self.requests = 0
+        self.repaired = 0
+        self.constant = True
+
+    @property
+    def missing(self) -> int:
+        """Products counted and not found."""
+        return max(0, self.total - len(self.keys))
+
+    def certificate(self) -> Certificate:
+        """What has been proved of the region."""
+        proof = "none" if self.missing else "constant" if self.constant else "ordered"
+        mode = self.facts.mode
+        return Certificate(self.region, self.total, len(self.keys), self.requests, self.repaired, mode, proof)
+
+    def read(self, prices: Sequence[int] = ()) -> Steps:
+        """Read the region, whose size is not known yet; `prices` are of some of its rows."""
+        (first,) = yield from self._ask([Ask(self.region, 1, "tie")])
+        self.total = first.total
+        yield from self._whole(self.region, first, [*prices, *seen_prices(first)], self.facts.window)
+
+    def _ask(self, asks: list[Ask]) -> Steps:
+        replies: list[Reply] = (yield asks) if asks else []
+        self.requests += len(asks)
+        for reply in replies:
+            self.keys.update(zip(reply.keys, reply.times, strict=True))
+        return replies
+
+    def _whole(self, region: Region, first: Reply, prices: list[int], leaf: int) -> Steps:
+        """Read `region`, whose first page is `first`, in parts of at most `leaf` rows. Returns whether all is read."""
+        total = first.total
+        if total <= leaf:
+            listing = Listing(region, self.facts)
+            listing.take(1, first)
+            if (yield from self._certify(listing, total)):
+                return True
+            leaf = self.facts.size  # numbered pages do not hold still here, single pages do
+        for batches in (by_price(region, total, leaf, prices), by_inventory(region), by_category(region, self.categories)):
+            if (yield from self._parts(batches, total, prices, leaf)):
+                return True
+        if total > leaf:
+            pages = range(min(self.facts.reach, self.facts.pages(total)), 1, -1)
+            yield from self._ask([Ask(region, page, "tie", burst=len(pages)) for page in pages])
+            self.constant = False
+        return False
+
+    def _certify(self, listing: Listing, total: int) -> Steps:
+        """Finish a listing that fits; returns whether it is complete."""
+        asked = listing.asked
+        try:
+            yield from listing.finish(self.facts.pages(total))
+        except Outgrown:
+            return False
+        finally:
+            self.keys |= listing.keys
+            self.requests += listing.asked - asked
+            self.repaired += listing.repairs
+            self.constant = self.constant and listing.proof == "constant"
+        return listing.proof != "none" or total <= self.facts.size
+
+    def _parts(self, batches: list[list[Region]], total: int, prices: list[int], leaf: int) -> Steps:
+        """Read the parts of a region; returns whether all were read and they add up to its total."""
+        counted, complete = 0, bool(batches)
+        for parts in batches:
+            firsts: list[Reply] = yield from self._ask([Ask(part, 1, "part") for part in parts])
+            counted += sum(reply.total for reply in firsts)
+            if ignored([reply.total for reply in firsts], total):
+                return False
+            listings = []
+            for part, reply in zip(parts, firsts, strict=True):
+                if reply.total <= leaf:
+                    listings.append(Listing(part, self.facts))
+                    listings[-1].take(1, reply)
+            yield from self._fill(listings)
+            for part, reply in zip(parts, firsts, strict=True):
+                if reply.total > leaf:
+                    sample = prices if len(prices) > self.facts.size else [*prices, *seen_prices(reply)]
+                    complete &= yield from self._whole(part, reply, sample, leaf)
+            for listing in listings:
+                if listing.totals and not (yield from self._certify(listing, listing.total)):
+                    first = Reply(listing.total, [], [], [])
+                    complete &= yield from self._whole(listing.region, first, prices, self.facts.size)
+            if counted >= total and complete:
+                break
+        return complete and counted >= total
+
+    def _fill(self, listings: list[Listing]) -> Steps:
+        """Read the other pages of these small regions, all in flight together."""
+        wanted = [(listing, n) for listing in listings for n in range(self.facts.pages(listing.total), 1, -1)]
+        replies = yield from self._ask([Ask(listing.region, n, "part", burst=len(wanted)) for listing, n in wanted])
+        for (listing, n), reply in zip(wanted, replies, strict=True):
+            listing.take(n, reply)
+
+
+def unit(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Read all of `job.region`, or hand it out in parts."""
+    if job.spread and (yield from _spread(job, facts, categories)):
+        return
+    cover = Cover(job.region, facts, categories)
+    yield from cover.read(job.prices)
+    yield cover.certificate()
+
+
+def _spread(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
+    """A job per category, or else per price band; returns whether one of the filters has an effect."""
+    by_name = [narrower(job.region, category=name) for name in categories if job.region.category is None]
+    for parts in (by_name, *by_price(job.region, job.rows, facts.window, job.prices)):
+        replies: list[Reply] = (yield [Ask(part, 1, "part") for part in parts]) if parts else []
+        totals = [reply.total for reply in replies]
+        if not totals or ignored(totals, job.rows):
+            continue
+        for part, reply in zip(parts, replies, strict=True):
+            if reply.total:
+                yield Spawn(Unit(part, reply.total, tuple(seen_prices(reply))))
+        if sum(totals) < job.rows:
+            yield Certificate(job.region, job.rows - sum(totals), 0, 0, 0, facts.mode, "none")
+        return True
+    return False
+
+
+def ignored(totals: list[int], whole: int) -> bool:
+    """Do parts of a region that are all as large as the whole show that the filter is not looked at?"""
+    return len(totals) > 1 and whole > 0 and all(total >= 0.9 * whole for total in totals)
+
+
+def by_price(region: Region, total: int, leaf: int, prices: Sequence[int]) -> list[list[Region]]:
+    """Bands cut at the quantiles of the prices seen; a price that many share gets a band of its own."""
+    low, high = region.price or (0, MAX_PRICE)
+    if low == high:
+        return []
+    inside = sorted(price for price in prices if low <= price <= high)
+    bands = max(2, -(-total // int(FILL * leaf)))
+    cuts: set[int] = set()
+    for n in range(1, bands if inside else 0):
+        value = inside[n * len(inside) // bands]
+        crowded = inside.count(value) * total > len(inside) * leaf / 2
+        cuts |= {value - 1, value} if crowded else {value}
+    inner = sorted(cut for cut in cuts if low <= cut < high) or [(low + high) // 2]
+    return [[narrower(region, price=(a + 1, b)) for a, b in pairwise([low - 1, *inner, high])]]
+
+
+def by_inventory(region: Region) -> list[list[Region]]:
+    """Bands of equal ratio: stock is spread over orders of magnitude, and rows do not show it."""
+    low, high = region.inventory or (0, MAX_INVENTORY)
+    if low == high:
+        return []
+    if region.inventory is None:
+        inner = [0, 10, 100, 1000, 10000]
+    else:
+        middle = int(((low + 1) * (high + 1)) ** 0.5) - 1
+        inner = [min(max(middle, low), high - 1)]
+    return [[narrower(region, inventory=(a + 1, b)) for a, b in pairwise([low - 1, *inner, high])]]
+
+
+def by_category(region: Region, categories: Sequence[str]) -> list[list[Region]]:
+    """One part per category, the most frequent first, in batches so that it can stop when the totals add up."""
+    if region.category is not None:
+        return []
+    parts = [narrower(region, category=category) for category in categories]
+    return [parts[n : n + AT_ONCE] for n in range(0, len(parts), AT_ONCE)]
+
+
+def seen_prices(reply: Reply) -> list[int]:
+    """The prices that rows of this page show."""
+    return [price for price in reply.prices if price is not None]
+

@@ -1,0 +1,154 @@
+"""How a walk begins and ends: the first look, what has no create time, and the last look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+
+from cjasync.catalog.cover import Cover, seen_prices
+from cjasync.catalog.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
+from cjasync.catalog.question import Certificate, Facts, Region, Reply, Sort
+
+BANDS_AT_ONCE = 16
+
+
+class Opening(Struct, frozen=True, tag="opening"):
+    """The first question, and the whole walk if one question's window holds everything.
+
+    end: when the walk began; what is created later belongs to the next one.
+    borders: (start, end, rows) of the windows of an earlier walk.
+    """
+
+    end: int
+    start: int | None = None
+    borders: tuple[tuple[int | None, int, int], ...] = ()
+
+
+class Newer(Struct, frozen=True, tag="newer"):
+    """Count what the time filter of the walk leaves out: products after its end, products without a create time."""
+
+    end: int
+    timed: int
+
+
+class Hidden(Struct, frozen=True, tag="hidden"):
+    """Find the `count` products without a create time. `bands`: (lowest, highest price, timed products there)."""
+
+    count: int
+    bands: tuple[tuple[int, int, int], ...]
+
+
+class Closing(Struct, frozen=True, tag="closing"):
+    """The last question: the newest page, and the total after the walk."""
+
+
+def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Look at the first page; read everything if it is within reach, else hand out the windows."""
+    everything = Listing(Region(), facts)
+    (head,) = yield [Ask(everything.region, 1, "head")]
+    everything.take(1, head)
+    yield Learn({"before": head.total})
+    if head.total <= facts.window:
+        try:
+            yield from everything.finish(facts.pages(head.total))
+        except Outgrown as grown:
+            yield Spawn(Range(job.start, job.end, grown.total))
+            return
+        yield Learn({"after": everything.total})
+        if everything.proof != "none" or everything.total <= facts.size:
+            yield everything.certificate("pages")
+        else:
+            cover = Cover(everything.region, facts, categories)
+            yield from cover.read(seen_prices(head))
+            yield cover.certificate()
+        return
+    for start, end, rows in job.borders:
+        yield Spawn(Range(start, end, rows))
+    left = max(1, head.total - sum(rows for _, _, rows in job.borders))
+    yield Spawn(Range(job.borders[-1][1] + 1 if job.borders else job.start, job.end, left))
+    shown = [moment for moment in head.times if moment is not None]
+    if any(later < earlier for earlier, later in pairwise(shown)):
+        raise Breach("plain", "the server does not sort by create time, oldest first")
+
+
+def newer(job: Newer, facts: Facts, categories: Sequence[str]) -> Steps:
+    """The difference between all products and those with a create time up to the end of the walk."""
+    whole, after = yield [
+        Ask(Region(), 1, "newest", "desc"),
+        Ask(Region(start=job.end + 1), 1, "newest"),
+    ]
+    yield Learn({"hidden": max(0, whole.total - after.total - job.timed)})
+
+
+def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
+    """The newest page says how many products there are now."""
+    (reply,) = yield [Ask(Region(), 1, "tail", "desc")]
+    yield Learn({"after": reply.total})
+
+
+def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Products without a create time: at the front of one of the two orders, or else at the end of every list."""
+    keys: set[int] = set()
+    requests, at_front = 0, None
+    orders: tuple[Sort, Sort] = ("asc", "desc")
+    for sort in orders:
+        front = Listing(Region(), facts, sort)
+        yield from front.ask([1], "hidden")
+        if front.untimed and next(iter(front.keys.values())) is None:
+            at_front = sort
+            top = min(facts.reach, facts.pages(job.count))
+            yield from front.ask(range(top, 1, -1), "hidden")
+            for page in range(top - 1, 0, -1):
+                if page not in front.joints:
+                    yield from front.mend(page)
+        keys.update(front.untimed)
+        requests += front.asked
+        if at_front:
+            break
+    for n in range(0, len(job.bands), BANDS_AT_ONCE):
+        if len(keys) >= job.count:
+            break
+        requests += yield from _bands(job.bands[n : n + BANDS_AT_ONCE], at_front, keys, facts, categories)
+    proof = "ordered" if len(keys) >= job.count else "none"
+    yield Certificate(Region(), max(job.count, len(keys)), len(keys), requests, 0, "hidden", proof)
+
+
+def _bands(
+    bands: Sequence[tuple[int, int, int]],
+    at_front: Sort | None,
+    keys: set[int],
+    facts: Facts,
+    categories: Sequence[str],
+) -> Steps:
+    """Look for rows without a time in some price bands, starting where the timed ones should end."""
+    listings = [Listing(Region(price=(low, high)), facts, at_front or "asc") for low, high, _ in bands]
+    starts = [1 if at_front else min(facts.reach, timed // facts.size + 1) for _, _, timed in bands]
+    replies: list[Reply] = yield [
+        Ask(listing.region, page, "hidden", listing.sort) for listing, page in zip(listings, starts, strict=True)
+    ]
+    requests = 0
+    for listing, page, reply in zip(listings, starts, replies, strict=True):
+        listing.take(page, reply)
+        last = facts.pages(reply.total)
+        if last > facts.reach and not at_front:
+            whole = Cover(listing.region, facts, categories)
+            yield from whole.read(seen_prices(reply))
+            keys.update(item for item, moment in whole.keys.items() if moment is None)
+            requests += whole.requests + 1
+            continue
+        pages = range(page + 1, last + 1)
+        if at_front:  # only as far as they go
+            for page in pages:
+                if listing.times or page > facts.reach:
+                    break
+                yield from listing.ask([page], "hidden")
+        else:
+            yield from listing.ask(pages[::-1], "hidden")
+            while page > 1 and not listing.times:
+                page -= 1
+                yield from listing.ask([page], "hidden")
+        keys.update(listing.untimed)
+        requests += listing.asked
+    return requests

@@ -1,0 +1,189 @@
+"""Windows whose end has to be guessed: the modes BLIND (rows hide their create time) and PLAIN (nor are they sorted).
+
+BLIND: all ends tried from one start share a prefix of the sorted list, so every try asks for the next page not read
+yet: it is data, and its total steers the end towards a full window.
+PLAIN: the density of the window before says where the next should end; page 1 of a window that proves too large is
+all that is wasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cjasync.catalog.cover import Cover, seen_prices
+from cjasync.catalog.listing import Ask, Breach, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.question import Certificate, Facts, Region, Reply
+
+FLOOR = 1_262_304_000  # 2010: no product is older, as far as arithmetic on ends is concerned
+FULL = 0.93  # of a window, where BLIND stops looking for a better end
+PLAIN_FILL = 0.85  # of a window, where PLAIN aims
+TRIES = 64
+IGNORED = "the total is the same whatever the time filter says"
+
+
+class Hunt:
+    """The search for the end of a window: ends known to fit, ends known to be too far."""
+
+    def __init__(self, job: Range, facts: Facts) -> None:
+        self.window = facts.reach * facts.size
+        self.size = facts.size
+        self.first = FLOOR if job.start is None else job.start
+        self.end = job.end
+        self.fits: tuple[int, int] = (self.first - 1, 0)  # (end, rows)
+        self.over: tuple[int, int] | None = None
+        self.tries = 0
+
+    def note(self, end: int, rows: int) -> None:
+        """Take in what one question found."""
+        self.tries += 1
+        if rows > self.window:
+            self.over = end, rows
+        elif end >= self.fits[0]:
+            self.fits = end, rows
+
+    @property
+    def stuck(self) -> bool:
+        """Is there no end between the one that fits and the one that is too far?"""
+        return self.over is not None and self.over[0] - self.fits[0] <= 1
+
+    def settled(self, read: int) -> bool:
+        """Is the best end good enough, after `read` pages of the window?"""
+        end, rows = self.fits
+        if rows == 0 or end < self.first:
+            return end >= self.end
+        nearly_full_page = rows % self.size == 0 or rows % self.size >= 0.88 * self.size
+        return (
+            end >= self.end
+            or self.stuck
+            or (rows >= FULL * self.window and (nearly_full_page or self.tries > 18 or read * self.size > 0.6 * rows))
+            or (self.tries > 10 and rows >= 0.6 * self.window)
+            or (self.tries > 16 and rows >= 0.3 * self.window)
+            or read * self.size >= 0.9 * rows > 0.2 * self.window
+            or self.tries >= TRIES
+        )
+
+    def next_end(self) -> int:
+        """Where to look next."""
+        end, rows = self.fits
+        if self.over is None:
+            if not rows:
+                return self.end
+            return min(self.end, max(end + 1, self.first + int((end - self.first + 1) * 1.05 * self.window / rows)))
+        over, too_many = self.over
+        goal = (FULL + (0.995 - FULL) * ((0.3 + self.tries * 0.618) % 1)) * self.window
+        at = end + (over - end) * (goal - rows) / max(1, too_many - rows)
+        if self.tries % 3 == 2 or (too_many > 40 * self.window and self.tries % 2):
+            at = (end + over) / 2
+        return int(min(max(at, end + 1), over - 1))
+
+
+def blind(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Read one window from `job.start` on, and hand on the rest."""
+    hunt = Hunt(job, facts)
+    prefix: list[Reply] = []  # pages 1, 2, ... of the list, read under different ends
+    end = job.end if job.density is None else min(job.end, hunt.first + int(1.03 * hunt.window / job.density))
+    totals: set[int] = set()
+    asked = 0
+    while True:
+        page = min(len(prefix) + 1, facts.reach)
+        (reply,) = yield [Ask(Region(job.start, end), page, "probe", burst=facts.reach)]
+        asked += 1
+        totals.add(reply.total)
+        if len(reply.keys) == facts.size and page == len(prefix) + 1:
+            prefix.append(reply)
+        hunt.note(end, reply.total)
+        if hunt.tries > 12 and len(totals) == 1 and reply.total > facts.window:
+            raise Breach("units", IGNORED)
+        if hunt.stuck and not hunt.fits[1]:
+            break
+        if hunt.settled(len(prefix)):
+            break
+        end = hunt.next_end()
+    end, rows = hunt.fits
+    if hunt.stuck and not rows:
+        yield from _single(end + 1, job, hunt, facts, categories)
+        return
+    density = rows / (end - hunt.first + 1) if rows else None
+    if end < job.end:
+        yield Spawn(Range(end + 1, job.end, max(0, job.rows - rows), density=density))
+    yield from _window(Region(job.start, end), rows, prefix, asked, facts, categories)
+
+
+def _single(second: int, job: Range, hunt: Hunt, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Nothing lies before this second, and it alone is larger than a window."""
+    if second > hunt.first:
+        yield Certificate(Region(job.start, second - 1), 0, 0, hunt.tries, 0, facts.mode, "constant")
+    cover = Cover(Region(job.start if second == hunt.first else second, second), facts, categories)
+    yield from cover.read()
+    if second < job.end:
+        yield Spawn(Range(second + 1, job.end, max(0, job.rows - cover.total), density=job.density))
+    yield cover.certificate()
+
+
+def _window(
+    region: Region, rows: int, prefix: list[Reply], asked: int, facts: Facts, categories: Sequence[str]
+) -> Steps:
+    """Read the pages that the search did not, and prove the whole."""
+    listing = Listing(region, facts)
+    listing.asked = asked
+    whole = min(len(prefix), rows // facts.size)
+    for reply in prefix[:whole]:
+        listing.keys.update(zip(reply.keys, reply.times, strict=True))
+    listing.floor = whole
+    try:
+        if whole < facts.pages(rows):
+            yield from listing.finish(facts.pages(rows))
+        if listing.proof != "constant" or not listing.totals:
+            listing.floor = 0  # the prefix was read under other ends: only equal totals vouch for it
+            yield from listing.finish(facts.pages(rows))
+    except Outgrown as grown:
+        assert region.end is not None
+        yield Spawn(Range(region.start, region.end, grown.total))
+        return
+    if listing.proof != "none":
+        yield listing.certificate(facts.mode)
+        return
+    cover = Cover(region, facts, categories)
+    yield from cover.read()
+    yield cover.certificate()
+
+
+def plain(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Read one window from `job.start` on, and hand on the rest."""
+    hunt = Hunt(job, facts)
+    width = None if job.density is None else PLAIN_FILL * hunt.window / job.density
+    end = job.end if width is None else min(job.end, hunt.first + int(max(0.0, width - 1)))
+    totals: set[int] = set()
+    while True:
+        (first,) = yield [Ask(Region(job.start, end), 1, "probe", burst=facts.reach)]
+        totals.add(first.total)
+        hunt.note(end, first.total)
+        if hunt.tries > 12 and len(totals) == 1 and first.total > facts.window:
+            raise Breach("units", IGNORED)
+        if first.total <= hunt.window or end <= hunt.first:
+            break
+        shrink = PLAIN_FILL * hunt.window / first.total
+        end = hunt.first + int((end - hunt.first) * (shrink if hunt.tries < 4 else min(shrink, 0.5)))
+    if first.total > hunt.window:
+        yield from _single(hunt.first, job, hunt, facts, categories)
+        return
+    wide = end - hunt.first + 1
+    density = PLAIN_FILL * hunt.window / (wide * min(8.0, PLAIN_FILL * hunt.window / max(1, first.total)))
+    if hunt.over is not None and hunt.over[0] - end <= 2 * wide:  # a denser stretch follows
+        density = max(density, (hunt.over[1] - first.total) / max(1, hunt.over[0] - end))
+    if end < job.end:
+        yield Spawn(Range(end + 1, job.end, max(0, job.rows - first.total), density=density))
+    listing = Listing(Region(job.start, end), facts)
+    listing.asked = hunt.tries - 1
+    listing.take(1, first)
+    try:
+        yield from listing.finish(facts.pages(first.total))
+    except Outgrown as grown:
+        yield Spawn(Range(job.start, end, grown.total))
+        return
+    if listing.proof != "none" or first.total <= facts.size:
+        yield listing.certificate(facts.mode)
+        return
+    cover = Cover(listing.region, facts, categories)
+    yield from cover.read(seen_prices(first))
+    yield cover.certificate()

@@ -1,0 +1,223 @@
+"""One closed region, read by numbered pages, and the proof that nothing fell between two of them.
+
+A strategy is a generator: it yields the questions it wants answered together and is resumed with their replies. It
+sees nothing else, so the replies alone bring it back to where it was: that is how a walk is resumed.
+
+A product that lives through the reading has a rank in the list; ranks move when others come and go. It can escape
+pages p and p+1 only if the total was higher when p was answered than when p+1 was, whichever came first (unless an
+arrival and a departure cancel out between those two answers, hence bursts). So every answer's total is evidence, and
+where it fails, the two pages are read again, back to back, until it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from cjasync.catalog.question import Certificate, Facts, Mode, Region, Reply, Sort
+
+MAX_REPAIRS = 200  # of one region; a list that moves faster than it can be read is left, and reported
+
+
+class Ask(Struct, frozen=True):
+    """A question of a strategy. `burst` announces how many calls the region will need, this one included."""
+
+    region: Region
+    page: int
+    kind: str = "page"
+    sort: Sort = "asc"
+    burst: int = 1
+
+
+class Range(Struct, frozen=True, tag="range"):
+    """Read everything created in [start, end]; about `rows` are there. The mode of the walk says how.
+
+    known: keys of products created at `start`, in the server's order, that were read before.
+    density: rows per second before `start`, for the modes that have to guess where a window ends.
+    seen_start: a product was certainly created at `start`.
+    """
+
+    start: int | None
+    end: int
+    rows: int
+    known: tuple[int, ...] = ()
+    density: float | None = None
+    seen_start: bool = False
+
+
+class Unit(Struct, frozen=True, tag="unit"):
+    """Read everything in `region`, which time cannot cut: by price, inventory and category.
+
+    prices: of some of its products. spread: it is the whole catalogue, hand out its parts as jobs.
+    """
+
+    region: Region
+    rows: int = 0
+    prices: tuple[int, ...] = ()
+    spread: bool = False
+
+
+class Spawn(Struct, frozen=True):
+    """Effect: another job, which may start now."""
+
+    job: Range | Unit
+
+
+class Learn(Struct, frozen=True):
+    """Effect: facts about the server, for the jobs that start later."""
+
+    changes: dict[str, Any]
+
+
+Step = list[Ask] | Spawn | Learn | Certificate
+Steps = Generator[Step, Any, Any]
+
+
+class Breach(Exception):
+    """The server does not keep to what this mode needs: go on in another one."""
+
+    def __init__(self, mode: Mode, why: str) -> None:
+        super().__init__(why)
+        self.mode = mode
+
+
+class Learnt(Exception):
+    """The bounds mean something else than was thought: what is open has to be asked again."""
+
+    def __init__(self, changes: dict[str, Any], why: str) -> None:
+        super().__init__(why)
+        self.changes = changes
+
+
+class Outgrown(Exception):
+    """The region now holds more than one question can reach."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        self.total = total
+
+
+class Listing:
+    """What has been read of one region, page by page."""
+
+    def __init__(self, region: Region, facts: Facts, sort: Sort = "asc", floor: int = 0) -> None:
+        self.region = region
+        self.facts = facts
+        self.sort = sort
+        self.floor = floor  # pages up to here are known from elsewhere
+        self.totals: dict[int, tuple[int, int]] = {}  # page -> (total, era) of its last reading
+        self.joints: set[int] = set()  # pages between which and the next nothing fell
+        self.keys: dict[int, int | None] = {}  # product -> create time
+        self.lowest: int | None = None
+        self.steady = True
+        self.asked = 0
+        self.repairs = 0
+
+    def take(self, page: int, reply: Reply, rows: int | None = None, total: int | None = None) -> None:
+        """Note a reading of `page`; of its rows only the first `rows`, where it was read with a later end."""
+        count = reply.total if total is None else total
+        self.keys.update(zip(reply.keys[:rows], reply.times[:rows], strict=True))
+        self.steady = self.steady and self.lowest in (None, count)
+        self.lowest = count if self.lowest is None else min(self.lowest, count)
+        self.totals[page] = count, reply.era
+        self.asked += 1
+        self.joints.update(lower for lower in (page - 1, page) if self._evident(lower))
+
+    def _evident(self, page: int) -> bool:
+        """Do the last readings of `page` and the next prove that nothing fell between them? Not across a pause."""
+        if page not in self.totals or page + 1 not in self.totals:
+            return False
+        (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
+        return low <= high and low_era == high_era
+
+    def ask(self, pages: Sequence[int], kind: str = "page") -> Steps:
+        """Read these pages, all in flight together."""
+        if pages:
+            replies = yield [Ask(self.region, page, kind, self.sort, burst=len(pages)) for page in pages]
+            for page, reply in zip(pages, replies, strict=True):
+                self.take(page, reply)
+
+    def finish(self, top: int) -> Steps:
+        """Read what is left of pages `top` down to 1, and on while the list is longer; repair every doubtful border."""
+        yield from self.ask([page for page in range(top, self.floor, -1) if page not in self.totals])
+        while self.repairs < MAX_REPAIRS:
+            top = max(self.totals, default=self.floor)
+            if top and self.totals.get(top, (0, 0))[0] > top * self.facts.size:
+                if top >= self.facts.reach:
+                    raise Outgrown(self.totals[top][0])
+                yield from self.ask([top + 1])
+                continue
+            doubtful = next((page for page in range(top - 1, self.floor, -1) if page not in self.joints), None)
+            if doubtful is None:
+                return
+            yield from self.mend(doubtful)
+
+    def mend(self, page: int) -> Steps:
+        """Read what is needed to join `page` and the next.
+
+        A joint once proved stays: between two readings of one page a product would have to pass a whole page of
+        others to escape both. That can happen only during a long pause, after which everything is read again.
+        """
+        self.repairs += 1
+        (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
+        if low_era == high_era:
+            yield from self.ask([page + 1], "repair")
+            yield from self.ask([page], "repair")
+        elif abs(low - high) < self.facts.size // 2:
+            yield from self.ask([page + 1 if high_era < low_era else page], "repair")
+        else:
+            self.joints.clear()
+            yield from self.ask(sorted(self.totals, reverse=True), "repair")
+
+    @property
+    def proof(self) -> Literal["constant", "ordered", "none"]:
+        """Equal totals and as many products prove completeness in any order; else ordered totals must do."""
+        if len(self.keys) < (self.lowest or 0) or self.repairs >= MAX_REPAIRS:
+            return "none"
+        return "constant" if self.steady else "ordered"
+
+    @property
+    def times(self) -> list[int]:
+        """The create times of its products, as far as they show."""
+        return [moment for moment in self.keys.values() if moment is not None]
+
+    @property
+    def untimed(self) -> list[int]:
+        """Products that hide their create time."""
+        return [item for item, moment in self.keys.items() if moment is None]
+
+    @property
+    def total(self) -> int:
+        """The server's count in the last reading of the lowest page."""
+        return self.totals[min(self.totals)][0] if self.totals else 0
+
+    def certificate(self, mode: str) -> Certificate:
+        """What has been proved."""
+        return Certificate(
+            region=self.region,
+            total=self.total,
+            rows=len(self.keys),
+            requests=self.asked,
+            repaired=self.repairs,
+            mode=mode,
+            proof=self.proof,
+            marks=marks(self.times, self.facts) if self.region.timed else (),
+        )
+
+
+def marks(times: list[int], facts: Facts) -> tuple[tuple[int, int], ...]:
+    """For every page, the last moment before its border at which a window could end, and the rows before it."""
+    ordered = sorted(times)
+    found: dict[int, int] = {}
+    for border in range(facts.size, len(ordered) + 1, facts.size):
+        if border == len(ordered):
+            break
+        moment = facts.unit(ordered[border])[0]
+        before = border
+        while before and ordered[before - 1] >= moment:
+            before -= 1
+        if before:
+            found[moment] = before
+    return tuple(found.items())

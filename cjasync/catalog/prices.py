@@ -1,0 +1,51 @@
+"""How many products lie where on the price scale, in bins of half a percent: bounded however large the catalogue."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from cjasync.catalog.question import MAX_PRICE, Facts
+
+FINENESS = 200  # bins per factor e
+
+
+def count(bins: dict[int, int], price: int | None) -> None:
+    """Note one product."""
+    if price is not None:
+        number = _bin(price)
+        bins[number] = bins.get(number, 0) + 1
+
+
+def bands(bins: Mapping[int, int], facts: Facts) -> tuple[tuple[int, int, int], ...]:
+    """(lowest, highest price, products) of bands that cover the scale, each within reach of one question."""
+    most = 0.9 * facts.window
+    found: list[tuple[int, int, int]] = []
+    low, held = 0, 0
+    for number in sorted(bins):
+        if held and held + bins[number] > most:
+            border = _lowest(number)
+            found.append((low, border - 1, held))
+            low, held = border, 0
+        held += bins[number]
+    return (*found, (low, MAX_PRICE, held))
+
+
+def sample(bins: Mapping[int, int]) -> list[int]:
+    """At most about a thousand prices that are spread as the products are."""
+    step = max(1, sum(bins.values()) // 1000)
+    return [_lowest(number) for number in sorted(bins) for _ in range(math.ceil(bins[number] / step))]
+
+
+def _bin(price: int) -> int:
+    return int(math.log1p(max(0, price)) * FINENESS)
+
+
+def _lowest(number: int) -> int:
+    """The lowest price of a bin."""
+    price = math.ceil(math.expm1(number / FINENESS))
+    while _bin(price) < number:
+        price += 1
+    while price and _bin(price - 1) >= number:
+        price -= 1
+    return price

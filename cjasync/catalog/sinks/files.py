@@ -1,0 +1,78 @@
+"""Which format a file's suffix means, and opening it to write and to read."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from cjasync.catalog.sinks.columns import Layout
+from cjasync.catalog.sinks.sink import FileSink
+from cjasync.errors import OutputError
+from cjasync.models._model import Model
+
+
+class _Format(Struct, frozen=True):
+    module: str
+    sink: str
+    extra: str | None = None
+
+
+_FORMATS = {
+    ".jsonl": _Format("jsonl", "JsonLinesSink"),
+    ".jsonl.gz": _Format("jsonl", "JsonLinesSink"),
+    ".jsonl.zst": _Format("jsonl", "JsonLinesSink"),
+    ".csv": _Format("csv", "CsvSink"),
+    ".parquet": _Format("parquet", "ParquetSink", "parquet"),
+    ".sqlite": _Format("sqlite", "SqliteSink"),
+    ".duckdb": _Format("duckdb", "DuckdbSink", "duckdb"),
+}
+
+SUFFIXES = tuple(_FORMATS)
+"""What a file's name may end with."""
+
+
+async def open_sink(path: Path | str, model: type[Model], *, question: str = "", fresh: bool = False) -> FileSink:
+    """Open a file for rows of one model; its format is its suffix.
+
+    question: names what is being asked. A partial file of the same question is continued (`.token` is then the last
+        committed one), that of another is refused with `CheckpointError`.
+    fresh: throw an earlier partial file away; a finished file is then replaced, where a database would be updated.
+
+    `OutputError` says, before anything is fetched, what cannot work: an unknown suffix, a missing extra, a folder that
+    does not exist or cannot be written, a file that another process is writing.
+    """
+    path = Path(path)
+    module, form = _module_of(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {path.parent} does not exist; create it first")
+    sink: FileSink = getattr(module, form.sink)(path, Layout(model), question)
+    await sink.open(fresh=fresh)
+    return sink
+
+
+def read_rows(path: Path | str, model: type[Model]) -> Iterator[dict[str, Any]]:
+    """The rows of a finished file, column names to exact values, as `Layout.values` gives them for the model's rows.
+
+    Also `fetched_at`, and `deleted_at` in databases, both in UTC.
+    """
+    module, _ = _module_of(Path(path))
+    rows: Iterator[dict[str, Any]] = module.read(Path(path), Layout(model))
+    return rows
+
+
+def _module_of(path: Path) -> tuple[Any, _Format]:
+    form = next(
+        (_FORMATS[suffix] for suffix in sorted(SUFFIXES, key=len, reverse=True) if path.name.endswith(suffix)), None
+    )
+    if form is None:
+        raise OutputError(f"{path}: the suffix says the format; use one of {', '.join(SUFFIXES)}")
+    try:
+        return importlib.import_module(f"cjasync.catalog.sinks.{form.module}"), form
+    except ImportError as error:
+        raise OutputError(f"{path.name} needs the package {error.name}: pip install 'cjasync[{form.extra}]'") from None

@@ -1,0 +1,87 @@
+"""JSON lines: one object a row, every column in each. Exact numbers are texts, times ISO UTC, lists arrays."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cjasync.catalog.sinks.cells import FROM_JSON, TO_JSON, from_json, utc
+from cjasync.catalog.sinks.columns import FETCHED_AT, Layout, PageConverter
+from cjasync.catalog.sinks.lines import LineSink
+from cjasync.errors import OutputError
+from cjasync.models._model import Model
+
+
+class JsonLinesSink(LineSink):
+    """`.jsonl`, `.jsonl.gz`, `.jsonl.zst`. The partial file is never compressed, so that it can be cut and read."""
+
+    def __init__(self, path: Path, layout: Layout, question: str) -> None:
+        super().__init__(path, layout, question)
+        names = [*layout.names, FETCHED_AT.name]
+        # Rows become Structs again, of our names: the encoder writes a list of them in one pass of C.
+        self._row: Any = msgspec.defstruct("Row", [(name, object) for name in names], gc=False)
+        head = msgspec.defstruct(
+            "Head", [("key", str), ("at", datetime)], rename={"key": layout.key, "at": FETCHED_AT.name}
+        )
+        self._convert = PageConverter(layout, TO_JSON)
+        self._encoder = msgspec.json.Encoder(decimal_format="number")
+        self._heads_decoder = msgspec.json.Decoder(head)
+
+    def _encode(self, rows: Sequence[Model], fetched_at: datetime) -> bytes:
+        columns = self._convert(rows)
+        return self._encoder.encode_lines(list(map(self._row, *columns, repeat(utc(fetched_at)))))
+
+    def _head(self, line: bytes) -> tuple[str, datetime]:
+        head: Any = self._heads_decoder.decode(line)
+        return head.key, head.at
+
+    def _open(self, fresh: bool) -> None:
+        if self.path.suffix == ".zst":
+            _zstd()
+        super()._open(fresh)
+
+    def _packed(self, path: Path) -> Any:
+        if self.path.suffix == ".gz":
+            return gzip.open(path, "wb", compresslevel=6)
+        if self.path.suffix == ".zst":
+            return _zstd()(path, "wb")
+        return None
+
+
+def _zstd() -> Any:
+    """A function that opens a zstd file: Python's own from 3.14 on, else pyarrow's."""
+    try:
+        return importlib.import_module("compression.zstd").open
+    except ImportError:
+        pass
+    try:
+        arrow = importlib.import_module("pyarrow")
+    except ImportError:
+        raise OutputError(".zst needs Python 3.14, or: pip install 'cjasync[parquet]'") from None
+    opened = {"wb": arrow.CompressedOutputStream, "rb": arrow.CompressedInputStream}
+    return lambda path, mode: opened[mode](str(path), "zstd")
+
+
+def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
+    """The rows of a file as exact values."""
+    kinds = {column.name: FROM_JSON.get(column.kind) for column in (*layout.columns, FETCHED_AT)}
+    with _opened(path) as file:
+        for line in file:
+            row = from_json(line)
+            for name, convert in kinds.items():
+                if convert is not None and row[name] is not None:
+                    row[name] = convert(row[name])
+            yield row
+
+
+def _opened(path: Path) -> Any:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")
+    return _zstd()(path, "rb") if path.suffix == ".zst" else path.open("rb")

@@ -1,0 +1,85 @@
+"""The planner's memory: all of it, as it goes into a checkpoint."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct, field
+
+from cjasync.catalog.ends import Closing, Hidden, Newer, Opening
+from cjasync.catalog.listing import Range, Unit
+from cjasync.catalog.question import Certificate, Facts, Region, Reply
+from cjasync.errors import CheckpointError
+
+VERSION = 1
+Job = Opening | Range | Unit | Newer | Hidden | Closing
+
+
+class Task(Struct):
+    """A job, and the answers it has had: its strategy, fed with them again, is where it was.
+
+    facts, categories: what it was begun with (None: not begun); later findings are for later jobs.
+    end: where the job that follows it begins, less one.
+    """
+
+    id: int
+    job: Job
+    facts: Facts | None = None
+    categories: int = 0
+    log: dict[int, Reply] = field(default_factory=dict)
+    end: int | None = None
+
+
+class State(Struct):
+    """Everything a walk knows.
+
+    held: products delivered whose window is not certified yet, with their create time, so that none comes twice.
+    fading: those without a create time of the windows certified last: a neighbour may still show them.
+    readable_ids: every id seen carries a create time.
+    price_bins: timed products per price bin. short: how often a question was answered with too few rows.
+    """
+
+    base: Region
+    end: int
+    facts: Facts
+    open_windows: int
+    tasks: list[Task]
+    version: int = VERSION
+    next_id: int = 1
+    era: int = 0
+    stage: str = "walk"
+    held: dict[int, int | None] = field(default_factory=dict)
+    fading: list[list[int]] = field(default_factory=list)
+    categories: list[str] = field(default_factory=list)
+    price_bins: dict[int, int] = field(default_factory=dict)
+    certificates: list[Certificate] = field(default_factory=list)
+    short: dict[int, int] = field(default_factory=dict)
+    before: int | None = None
+    after: int | None = None
+    hidden: int = 0
+    unstable: int = 0
+    readable_ids: bool = True
+    requests: int = 0
+    received: int = 0
+    unique: int = 0
+    reasons: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(State)
+
+
+def to_bytes(state: State) -> bytes:
+    """The state as MessagePack."""
+    return _encoder.encode(state)
+
+
+def from_bytes(data: bytes) -> State:
+    """The state again. Raises `CheckpointError` where it is damaged or of another version."""
+    try:
+        state = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise CheckpointError(f"this checkpoint cannot be read ({error}); start anew with a fresh one") from None
+    if state.version != VERSION:
+        raise CheckpointError(f"this checkpoint is of version {state.version}, not {VERSION}; start anew")
+    return state

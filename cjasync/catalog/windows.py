@@ -1,0 +1,214 @@
+"""Windows cut by create time: the modes SEEK and KEYSET, for a server that sorts by it and shows it.
+
+SEEK asks for the last page that one question can reach, first: its last row is where the next window begins, so no
+question is spent on finding borders, and the next window can start while this one is read. The other pages then carry
+a closed end, so that their totals prove the window. The next window begins at the second that was cut, inclusive.
+KEYSET goes on from the last row of every single page: slower, but each page is one atomic reading.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from cjasync.catalog.bounds import calibrate, check_rows
+from cjasync.catalog.cover import Cover, seen_prices
+from cjasync.catalog.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.question import Certificate, Facts, Region, Reply
+
+TRIES = 12  # spine questions of one window while the window size or the count is found out
+
+
+def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Read [job.start, job.end], or as much of it as one question reaches, and hand on the rest."""
+    whole = Listing(Region(job.start, job.end), facts)
+    spine, top = yield from _last_page(whole, job, facts)
+    if spine.total <= top * facts.size:
+        yield from _settle(whole, top, facts, categories, None)
+        return
+    moments = known_times(spine)
+    start, stop = facts.unit(moments[-1])
+    cut = bisect_left(moments, start)
+    if cut == 0 and job.start is not None and start <= job.start:
+        yield from _crowded(start, stop, job, spine, facts, categories)
+        return
+    closed = Listing(Region(job.start, start - 1), facts)
+    seen_start = start == moments[-1]
+    if cut:
+        below = (top - 1) * facts.size + cut
+        yield Spawn(Range(start, job.end, _left(spine.total - below, facts), seen_start=seen_start))
+        closed.take(top, spine, cut, below)
+    else:
+        yield from closed.ask([1])
+        below = closed.totals[1][0]
+        known: tuple[int, ...] = ()
+        if below:
+            top, known = yield from _back_to(start, whole, closed, spine, top)
+        yield Spawn(Range(start, job.end, _left(spine.total - below, facts), known, seen_start=seen_start))
+    yield from _close(closed, top, below, job, moments[-1], facts, categories)
+
+
+def _last_page(whole: Listing, job: Range, facts: Facts) -> Steps:
+    """The last page within reach, found from what is expected; the window shrinks where the server refuses."""
+    reach, expected = facts.reach, job.rows
+    for _ in range(TRIES):
+        top = min(reach, max(1, facts.pages(expected)))
+        (reply,) = yield [Ask(whole.region, top, "spine", burst=top)]
+        if reply.error:
+            reach = max(1, top // 2)
+            continue
+        moments = known_times(reply)
+        yield from check_rows(reply, whole.region, moments, facts)
+        if reply.total > top * facts.size and top == reach:
+            if job.start is not None and reply.total > job.rows + facts.size and not facts.capped:
+                yield Learn({"capped": True})
+            return reply, top
+        if reply.keys or not reply.total:
+            whole.take(top, reply)
+        if reply.total <= top * facts.size and (reply.keys or not reply.total):
+            return reply, top
+        expected = reply.total
+    raise Breach("keyset", "the total and the pages contradict each other")
+
+
+def _back_to(start: int, whole: Listing, closed: Listing, spine: Reply, top: int) -> Steps:
+    """The last page lies inside one second that begins on an earlier page: read back to it, keeping its products."""
+    size = whole.facts.size
+    first = closed.totals[1][0] // size + 1
+    pages = range(top - 1, first - 1, -1)
+    replies = (yield [Ask(whole.region, page, burst=len(pages)) for page in pages]) if pages else []
+    ordered = [*reversed(replies), spine]
+    moments = [moment for reply in ordered for moment in known_times(reply)]
+    keys = [item for reply in ordered for item in reply.keys]
+    cut = bisect_left(moments, start)
+    closed.take(first, ordered[0], cut, (first - 1) * size + cut)
+    return first, tuple(keys[cut:]) if len(keys) - cut >= size else ()
+
+
+def _close(
+    closed: Listing, top: int, below: int, job: Range, moment: int, facts: Facts, categories: Sequence[str]
+) -> Steps:
+    """Read the closed window below the spine page, and see that its bounds do what they should."""
+    skipped = min(len(job.known) // facts.size, top - 1)
+    if skipped:  # the second that begins this window was partly read with the one before
+        closed.floor = skipped
+        closed.keys.update(dict.fromkeys(job.known[: skipped * facts.size], job.start))
+    wanted = [page for page in range(top - 1, closed.floor, -1) if page not in closed.totals]
+    if wanted and not facts.checked:
+        yield from closed.ask(wanted[:1])
+        wanted = wanted[1:]
+    else:
+        yield from closed.ask(wanted)
+        wanted = []
+    if top - 1 in closed.totals:
+        count = closed.totals[top - 1][0]
+        if count < (top - 1) * facts.size or (count != below and not facts.checked):
+            yield from calibrate(moment, facts)
+        elif not facts.checked:
+            yield Learn({"checked": True})
+    yield from _settle(closed, top, facts, categories, job.start if job.seen_start else None)
+
+
+def _settle(
+    listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None
+) -> Steps:
+    """Read the rest, certify; where numbered pages do not suffice, go through the region page by page."""
+    region = listing.region
+    try:
+        yield from listing.finish(top)
+        if listing.floor and listing.proof != "constant":
+            listing.floor = 0
+            yield from listing.finish(top)
+    except Outgrown as grown:
+        assert region.end is not None
+        yield Spawn(Range(region.start, region.end, grown.total))
+        return
+    if seen_start is not None and listing.times and min(listing.times) > seen_start:
+        yield from calibrate(seen_start, facts)
+    if listing.proof != "none":
+        yield listing.certificate("seek")
+        return
+    if facts.mode == "seek":
+        yield Learn({"unstable": 1})
+    yield from _chain(region, facts, listing, categories)
+
+
+def keyset(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
+    """As `seek`, but every page of the window begins where the one before ended."""
+    region = Region(job.start, job.end)
+    if job.rows > facts.window:
+        (spine,) = yield [Ask(region, facts.reach, "spine")]
+        if spine.error:
+            yield Spawn(Range(job.start, job.end, job.rows))
+            return
+        moments = known_times(spine)
+        start = facts.unit(moments[-1])[0] if moments else None
+        if start is not None and len(spine.keys) == facts.size and (job.start is None or start > job.start):
+            yield Spawn(Range(start, job.end, max(1, spine.total - facts.window)))
+            region = Region(job.start, start - 1)
+    yield from _chain(region, facts, Listing(region, facts), categories)
+
+
+def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[str]) -> Steps:
+    """Page after page by create time, each from the last row of the one before; a crowded second by itself."""
+    at, requests, left, found = region.start, listing.asked, 0, set(listing.keys)
+    end = region.end
+    assert end is not None
+    while at is None or at <= end:
+        (reply,) = yield [Ask(Region(at, end), 1, "keyset")]
+        requests += 1
+        moments = known_times(reply)
+        yield from check_rows(reply, Region(at, end), moments, facts)
+        found.update(reply.keys)
+        if len(reply.keys) < facts.size:
+            break
+        start, stop = facts.unit(moments[-1])
+        if at is not None and start <= at:
+            second = Cover(Region(start, min(stop, end)), facts, categories)
+            yield from second.read(seen_prices(reply))
+            found |= second.keys
+            requests += second.requests
+            left += second.missing
+            at = stop + 1
+        else:
+            at = start
+    yield Certificate(
+        region=region,
+        total=len(found) + left,
+        rows=len(found),
+        requests=requests,
+        repaired=listing.repairs + (1 if facts.mode == "seek" else 0),
+        mode="keyset",
+        proof="none" if left else "atomic",
+    )
+
+
+def _crowded(
+    start: int, stop: int, job: Range, spine: Reply, facts: Facts, categories: Sequence[str]
+) -> Steps:
+    """A second with more products than one question reaches: cut it by other filters; time goes on behind it."""
+    region = Region(start, min(stop, job.end))
+    second = Cover(region, facts, categories)
+    yield from second.read(seen_prices(spine))
+    if stop < job.end:
+        yield Spawn(Range(stop + 1, job.end, _left(spine.total - second.total, facts)))
+    yield second.certificate()
+
+
+def _left(rows: int, facts: Facts) -> int:
+    """What to expect behind a window; a server that stops counting leaves that open."""
+    return facts.window + 1 if facts.capped else max(0, rows)
+
+
+def known_times(reply: Reply) -> list[int]:
+    """The rows' create times; a hidden one counts as the one before it (it lies there in the list)."""
+    shown = [moment for moment in reply.times if moment is not None]
+    if not shown:
+        if reply.keys:
+            raise Breach("blind", "rows hide their create time")
+        return []
+    moments, last = [], shown[0]
+    for moment in reply.times:
+        last = last if moment is None else moment
+        moments.append(last)
+    return moments
