@@ -8,6 +8,8 @@ nobody can read is reported with its bytes, where it broke and why.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_origin
@@ -15,7 +17,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Raw, Struct
 
-from cjasync.models._build import build, check_field, objections, readable
+from cjasync.models._build import build, objections, read_field, readable
 from cjasync.models._model import Model
 from cjasync.models._pages import ContentData, ListData, SearchData, SearchGroup
 from cjasync.models._values import Unreadable, read_bool, read_int, read_json, read_text
@@ -90,7 +92,7 @@ class AnswerDecoder(Generic[T]):
     """Decodes the answers of one endpoint; made once."""
 
     def __init__(self, answer: Any) -> None:
-        self._origin = get_origin(answer)
+        self._origin: Any = get_origin(answer)
         self._model: Any = get_args(answer)[0] if self._origin else answer
         self._fast = msgspec.json.Decoder(Envelope[answer], strict=False, float_hook=Decimal)
         self._is_page = self._origin in _PAGES
@@ -98,6 +100,8 @@ class AnswerDecoder(Generic[T]):
         self._is_model = not self._origin and isinstance(answer, type) and issubclass(answer, Model)
         if self._is_page or self._is_list:
             self._row = msgspec.json.Decoder(self._model, strict=False, float_hook=Decimal)
+            raw: Any = Envelope[self._origin[Raw]]
+            self._raw = msgspec.json.Decoder(raw, strict=False)
 
     def decode(self, body: bytes) -> tuple[Envelope[Any], Any]:
         """The envelope, and the value if the envelope tells of success. `Malformed` if it is none."""
@@ -110,15 +114,29 @@ class AnswerDecoder(Generic[T]):
         data = envelope.data
         if self._is_page:
             rows = () if data is None else tuple(data.rows())
-            return (envelope, PageRows(data, rows)) if readable(self._model, rows) else self._decode_slowly(body)
+            if readable(self._model, rows):
+                return envelope, PageRows(data, rows)
+            raw = self._raw.decode(body).data.rows()
+            return envelope, PageRows(data, *self._rows(raw, rows))
         if self._is_list:
             rows = tuple(data or ())
-            return (envelope, Rows.of(rows)) if readable(self._model, rows) else self._decode_slowly(body)
+            if readable(self._model, rows):
+                return envelope, Rows.of(rows)
+            raw = self._raw.decode(body).data
+            return envelope, Rows.of(*self._rows(raw, rows))
         if self._is_model and data is not None and not readable(self._model, (data,)):
             return self._decode_slowly(body)
         return envelope, bool(data) if self._model is bool else data
 
     def _decode_slowly(self, body: bytes) -> tuple[Envelope[Any], Any]:
+        if self._is_page:
+            with suppress(*_BROKEN):  # a sound page around an odd row takes one more pass, anything else three
+                envelope: Envelope[Any] = self._raw.decode(body)
+                if envelope.succeeded and envelope.data is not None:
+                    return envelope, PageRows(envelope.data, *self._rows(envelope.data.rows()))
+        return self._decode_piecemeal(body)
+
+    def _decode_piecemeal(self, body: bytes) -> tuple[Envelope[Any], Any]:
         envelope = decode_envelope(body)
         if not envelope.succeeded:
             return envelope, None
@@ -161,17 +179,19 @@ class AnswerDecoder(Generic[T]):
         rows, skipped = self._rows([row for rows in lists for row in rows])
         return PageRows(SearchData(**facts, content=shells), rows, skipped)
 
-    def _rows(self, raw: list[Raw]) -> tuple[tuple[Any, ...], tuple[Skipped, ...]]:
-        rows: list[Any] = []
+    def _rows(
+        self, raw: Sequence[Raw], decoded: Sequence[Any] | None = None
+    ) -> tuple[tuple[Any, ...], tuple[Skipped, ...]]:
+        """The rows one by one (where they have not been `decoded` already), and those that nobody can read."""
+        rows: list[Any] = list(decoded or ())
         odd: dict[int, str] = {}  # rows to be built with patience, each with the field that is to blame, where known
         decode = self._row.decode
-        for index, piece in enumerate(raw):
+        for index, piece in enumerate(raw if decoded is None else ()):
             try:
                 rows.append(decode(piece))
             except _BROKEN as error:
                 rows.append(None)
-                complaint = _COMPLAINT.search(str(error))
-                odd[index] = complaint[1] if complaint is not None else ""
+                odd[index] = _blamed(error)
         odd.update(objections(self._model, rows))
         skipped: list[Skipped] = []
         for index in sorted(odd):
@@ -187,10 +207,28 @@ def _build_row(model: Any, raw: Raw, blamed: str) -> Any:
     """A row that the decoder would not take. If the field to blame cannot be read, the rest need not be."""
     try:
         if blamed:
-            check_field(model, blamed, _field_of(blamed).decode(raw).value)
+            value = read_field(model, blamed, _field_of(blamed).decode(raw).value)
+            if value is None or isinstance(value, str | int):
+                return _mended(model, raw, blamed, value) or build(model, _plain(raw))
         return build(model, _plain(raw))
     except _BROKEN as error:
         raise Unreadable(f"is not JSON: {error}") from None
+
+
+def _mended(model: Any, raw: Raw, name: str, value: Any) -> Any:
+    """The row with that one value put right, if that is all it takes."""
+    fields = msgspec.json.decode(raw)
+    fields[name] = value
+    try:
+        row = msgspec.convert(fields, model, strict=False)
+    except _BROKEN:
+        return None
+    return row if readable(model, (row,)) else None
+
+
+def _blamed(error: Exception) -> str:
+    complaint = _COMPLAINT.search(str(error))
+    return complaint[1] if complaint is not None else ""
 
 
 _COMPLAINT = re.compile(r"at `\$\.(\w+)`$")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -36,26 +36,35 @@ def objections(model: type[Model], rows: Sequence[Any]) -> dict[int, str]:
     found: dict[int, str] = {}
     present = [(place, row) for place, row in enumerate(rows) if row is not None]
     for get, check, wired in _columns(model)[0]:
-        if not check([get(row) for _, row in present]):
-            for place, row in present:
-                if place not in found and not check((get(row),)):
-                    found[place] = wired
+        column = [get(row) for _, row in present]
+        if not check(column):
+            seen: dict[Any, bool] = {}
+            for (place, _), value in zip(present, column, strict=True):
+                sound = seen.get(value) if isinstance(value, Hashable) else None
+                if sound is None:
+                    sound = check((value,))
+                    if isinstance(value, Hashable):
+                        seen[value] = sound
+                if not sound:
+                    found.setdefault(place, wired)
     for place, row in present:
         if place not in found and _columns(model)[1] and not readable(model, (row,)):
             found[place] = ""
     return found
 
 
-def check_field(model: type[Model], wired: str, value: Any) -> None:
-    """Raise Unreadable if a field cannot hold the value, whatever the rest of its row is like."""
+def read_field(model: type[Model], wired: str, value: Any) -> Any:
+    """One field's value, whatever the rest of its row is like; Unreadable if the field cannot hold it."""
     field = _by_wire(model).get(wired)
     if field is None:
-        return
+        return value
     try:
-        if _build_value(model, field, value) in (None, "") and field.required and len(field.wires) == 1:
+        read = _build_value(model, field, value)
+        if read in (None, "") and field.required and len(field.wires) == 1:
             raise Unreadable("is missing")
     except Unreadable as error:
         raise error.under(wired) from None
+    return read
 
 
 @cache
@@ -124,9 +133,10 @@ def _build_value(model: type[Model], field: Field, value: Any) -> Any:
     if not isinstance(value, list):
         raise Unreadable(f"expected a list, got {values.show(value)}")
     built = []
+    whole = any(field.required for field in inner.__model_fields__.values())
     for index, item in enumerate(value):
-        if item is None or item == {}:
-            continue
+        if item is None or (item == {} and whole):
+            continue  # CJ's way to say "none": an empty object that lacks what each of its kind has
         try:
             built.append(build(inner, item))
         except Unreadable as error:
