@@ -100,8 +100,8 @@ class AnswerDecoder(Generic[T]):
         self._is_model = not self._origin and isinstance(answer, type) and issubclass(answer, Model)
         if self._is_page or self._is_list:
             self._row = msgspec.json.Decoder(self._model, strict=False, float_hook=Decimal)
-            raw: Any = Envelope[self._origin[Raw]]
-            self._raw = msgspec.json.Decoder(raw, strict=False)
+            unread: Any = self._origin[Raw]
+            self._raw = msgspec.json.Decoder(Envelope[unread], strict=False)
 
     def decode(self, body: bytes) -> tuple[Envelope[Any], Any]:
         """The envelope, and the value if the envelope tells of success. `Malformed` if it is none."""
