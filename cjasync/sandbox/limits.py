@@ -170,7 +170,7 @@ class Limits:
         now = self._clock.time()
         interval = account.plan.login_interval
         if interval is not None and meter.login_at is not None and 0 <= now - meter.login_at < interval:
-            text = f"Too Many Requests, QPS limit is 1 time/{interval:g} seconds"
+            text = f"{self._settings.refusal_text}, QPS limit is 1 time/{interval:g} seconds"
             raise Refusal(1600200, text, status=429, kind="login")
         meter.login_at = now
 
@@ -209,7 +209,7 @@ class Limits:
         settings = self._settings
         return Refusal(
             1600200,
-            f"Too Many Requests, {text}",
+            f"{settings.refusal_text}, {text}",
             status=settings.refusal_status,
             result=settings.refusal_result,
             kind=kind,

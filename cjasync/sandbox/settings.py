@@ -34,6 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     envelopes: the success shape of single paths. points_info: whether answers carry pointsInfo.
     refusal_status: HTTP status of refused requests, 200 or 429. refusal_result: whether a QPS refusal has `result`.
+    refusal_text: how refusals for speed begin ("Too much request" in older answers).
     points_code: 16900500 as seen live, 429 as documented. daily_code: of an exhausted daily count (always HTTP 429).
     bad_token_status: 401 or 200.
     count_refused: whether a refused request counts against the rate. point_refill: whether points trickle back.
@@ -68,6 +69,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     points_info: bool = True
     refusal_status: Literal[200, 429] = 200
     refusal_result: bool = True
+    refusal_text: str = "Too Many Requests"
     points_code: Literal[16900500, 429] = 16900500
     daily_code: Literal[1600200, 1600201] = 1600200
     bad_token_status: Literal[200, 401] = 401

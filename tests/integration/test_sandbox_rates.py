@@ -29,6 +29,12 @@ async def test_too_fast_in_every_form(quirks, status, has_result):
         assert stats["by_path"] == {"product/getCategory": 4}
 
 
+async def test_older_words():
+    async with embedded(products=1, plan=Plan(qps=1), clock=Clock(), refusal_text="Too much request") as caller:
+        await caller.code("setting/get")
+        assert (await caller.ask("setting/get"))[1]["message"] == "Too much request, QPS limit is 1 time/1second"
+
+
 async def test_refused_requests_count_only_if_told():
     for count_refused, code in ((False, 200), (True, 1600200)):
         clock = Clock()
