@@ -1,14 +1,14 @@
 """Every limit as a token bucket: pure integer arithmetic, no clock, no I/O.
 
-A claim says what one request takes from one bucket; the state says what is left in it. Buckets differ only in how tokens
-come back:
+A claim says what one request takes from one bucket; a state says what is left in it. Buckets differ only in how their
+tokens come back:
 
-Rate     each token by itself, `per` after the moment its request has surely arrived;
-Budget   all of them at midnight, and (points) a share every minute;
+Rate     each by itself, `per` after the moment its request has surely arrived;
+Budget   all of them at the day's end, and of points a share every minute;
 Seats    one for each account behind an IP address, a day after that account's last request.
 
-All times are whole microseconds: `now` of a clock that never runs backwards, `wall` since 1970 UTC, which may be set. A day
-is known by its end, and that end never moves back: whatever is done to the clock, no day is filled twice.
+Times are whole nanoseconds: `now` of a clock that never runs backwards, `wall` since 1970 UTC, which people may set. A
+day is known by its end, and that end never moves back: whoever sets the clock back an hour gets no day twice.
 """
 
 from __future__ import annotations
@@ -16,24 +16,23 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from copy import deepcopy
 from itertools import islice
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import Struct, field
 
-SECOND = 1_000_000
+SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 
-GRAIN = 1440  # budgets count in 1/1440 tokens: a minute brings back exactly `limit` of these
-POLL = 5_000  # how soon to ask again for a token whose return hangs on an answer that may come any moment
-GRACE = 20_000  # how late a process may be for its turn before the next one takes it
+GRAIN = 1440  # budgets count in 1/1440 tokens: a minute brings back exactly `limit` of them
+POLL = SECOND // 200  # when to ask again for a token whose return hangs on an answer that may come any moment
+GRACE = SECOND // 50  # how late a process may be for its turn before another one takes it
 
 
 class Start(Struct, frozen=True):
-    """The request may go out now. `charged` is the points bucket's running total, for reconciliation later."""
+    """The request may go out at once."""
 
     at: int
-    charged: int = 0
 
 
 class NotBefore(Struct, frozen=True):
@@ -53,13 +52,12 @@ class Exhausted(Struct, frozen=True):
 
 
 Blocked = NotBefore | Exhausted
-Verdict = Start | NotBefore | Exhausted
 
 
 class RateState(Struct, tag="rate"):
-    """flying: token -> sent, not answered yet. coming: when the answered ones come back, sorted.
+    """flying: token -> when sent, no answer yet. coming: when the answered ones are back, sorted.
 
-    line: who waits for a turn -> when it was told to come back, first come first.
+    line: who waits for a turn -> when it was told to come again, first come first.
     not_before: the server's stop. said: (limit, per, until) as the server stated it.
     """
 
@@ -71,20 +69,27 @@ class RateState(Struct, tag="rate"):
 
 
 class BudgetState(Struct, tag="budget"):
-    """spent: grains. ends: wall time at which the day ends. trickled: until when minutes have been credited.
+    """charged, returned: grains ever taken and ever come back; the difference is what is spent. `charged` only grows.
 
-    charged: tokens ever taken; it only grows but for refunds, and orders the server's reports (newest: the last one applied).
-    limit: the server's own figure. shut: nothing before this moment, whatever is left. reported: the server has spoken.
+    ends: wall time of the day's end. trickled: until when minutes have been credited. shut: nothing before this moment.
+    limit: the server's own figure. newest: `charged` of the request whose report was the last one believed.
+    reported: whether the server has said what is left. hours: (hour since 1970, `charged` when it began), the last 25.
     """
 
-    spent: int = 0
+    charged: int = 0
+    returned: int = 0
     ends: int = 0
     trickled: int = 0
-    charged: int = 0
-    newest: int = 0
-    limit: int | None = None
     shut: int = 0
+    limit: int | None = None
+    newest: int = 0
     reported: bool = False
+    hours: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def spent(self) -> int:
+        """Grains."""
+        return self.charged - self.returned
 
 
 class SeatsState(Struct, tag="seats"):
@@ -97,14 +102,14 @@ State = RateState | BudgetState | SeatsState
 
 
 class Rate(Struct, frozen=True):
-    """One of `limit` tokens, each of which comes back `per` after its request has surely arrived.
+    """One of `limit` tokens, each of which is back `per` after its request has surely arrived. None: no limit.
 
     travel: the longest a request is believed to be under way while nothing has been heard of it.
     """
 
     key: str
     scope: Literal["account", "ip", "login"]
-    limit: int
+    limit: int | None
     per: int = SECOND
     travel: int = 2 * SECOND
 
@@ -112,56 +117,33 @@ class Rate(Struct, frozen=True):
 
     def take(self, state: RateState, now: int, wall: int, token: int, who: int) -> Blocked | None:
         """Take the token, or say when to ask again."""
-        flying = state.flying
-        if (
-            len(flying) + len(state.coming) >= self.limit
-            or state.line
-            or now < state.not_before
-            or state.said is not None
-        ):
-            at = self._turn(state, now, who)
-            if at > now:
-                state.line[who] = at
-                return NotBefore(at, self.key)
+        limit, per = self.in_force(state, now)
+        at = state.not_before
+        if limit is not None:
+            self.forget(state, now, per)
+            missing = len(state.flying) + len(state.coming) + self._ahead(state, now, who) + 1 - limit
+            if missing > 0:
+                at = max(at, self._back(state, now, missing, limit, per))
+        if at > now:
+            state.line[who] = at
+            return NotBefore(at, self.key)
+        if state.line:
             state.line.pop(who, None)
-        flying[token] = now
+        if limit is not None:
+            state.flying[token] = now
         return None
 
     def give_back(self, state: RateState, token: int) -> None:
         """Undo a taking: the request never left."""
         state.flying.pop(token, None)
 
-    def _turn(self, state: RateState, now: int, who: str) -> int:
-        limit, per = self.in_force(state, now)
-        ahead = 0
-        for other, due in list(state.line.items()):
-            if other == who:
-                break
-            if due + GRACE < now:  # it did not come: cancelled, killed, or too busy
-                del state.line[other]
-            else:
-                ahead += 1
-        self.forget(state, now, per)
-        missing = len(state.flying) + len(state.coming) + ahead + 1 - limit
-        at = state.not_before
-        if missing > 0:
-            # A token in flight comes back `per` after sending at the earliest, and only its answer tells how much later.
-            back = [*state.coming[:missing], *(sent + per for sent in islice(state.flying.values(), missing))]
-            back.sort()
-            if missing <= len(back):
-                earliest = back[missing - 1]
-            else:  # more processes wait than there are tokens: rounds ahead
-                earliest = (back[-1] if back else now) + per * -(-(missing - len(back)) // limit)
-            at = max(at, earliest, now + 1 if earliest > now else now + POLL)
-        return at
-
-    def in_force(self, state: RateState, now: int) -> tuple[int, int]:
-        """(limit, per): ours, or the server's own while it is slower and fresh."""
+    def in_force(self, state: RateState, now: int) -> tuple[int | None, int]:
+        """(limit, per): ours, or the server's own while that is slower and fresh."""
         if state.said is not None:
             limit, per, until = state.said
             if now >= until:
                 state.said = None
-            elif limit * self.per < self.limit * per:
+            elif self.limit is None or limit * self.per < self.limit * per:
                 return limit, per
         return self.limit, self.per
 
@@ -176,30 +158,53 @@ class Rate(Struct, frozen=True):
                 break
             del flying[token]
 
+    def _ahead(self, state: RateState, now: int, who: int) -> int:
+        """How many others came before."""
+        ahead = 0
+        for other, due in list(state.line.items()):
+            if other == who:
+                break
+            if due + GRACE < now:  # it did not come: cancelled, killed, or too busy
+                del state.line[other]
+            else:
+                ahead += 1
+        return ahead
+
+    def _back(self, state: RateState, now: int, missing: int, limit: int, per: int) -> int:
+        """When so many tokens can be back at the earliest."""
+        # One in flight is back `per` after sending at best; its answer will tell how much later.
+        back = [*state.coming[:missing], *(sent + per for sent in islice(state.flying.values(), missing))]
+        back.sort()
+        if missing <= len(back):
+            at = back[missing - 1]
+        else:  # more processes wait than there are tokens
+            at = (back[-1] if back else now) + per * -(-(missing - len(back)) // limit)
+        return at if at > now else now + POLL
+
     def sent(self, state: RateState, token: int, at: int) -> None:
-        """The request leaves now rather than at its booking."""
-        if token in state.flying:
+        """The request leaves later than it was booked."""
+        if self.limit is not None:
             state.flying[token] = at
 
     def arrived(self, state: RateState, token: int, by: int, now: int) -> None:
-        """The request had been counted by then, so the token is back `per` later."""
+        """The request had been counted by then, so its token is back `per` later."""
         if state.flying.pop(token, None) is not None:
             insort(state.coming, by + self.in_force(state, now)[1])
 
     def stop(self, state: RateState, until: int) -> None:
-        """The server wants quiet: a deadline, which only a later one replaces."""
+        """The server wants quiet: a deadline, which nothing but time lifts."""
         state.not_before = max(state.not_before, until)
 
 
 class Budget(Struct, frozen=True):
-    """`cost` tokens of a day's `limit`, of which `keep` stay for others.
+    """`cost` tokens of a day's `limit` (None: counted, not limited), of which `keep` stay for others.
 
-    trickles: limit/1440 tokens come back every minute. offset: the day's end, in microseconds after midnight UTC.
+    trickles: limit/1440 tokens come back every minute. offset: the day's end, in nanoseconds after midnight UTC.
     """
 
     key: str
     scope: Literal["calls", "points", "sourcing"]
-    limit: int
+    limit: int | None
     cost: int = 1
     keep: int = 0
     trickles: bool = False
@@ -208,48 +213,50 @@ class Budget(Struct, frozen=True):
     new: ClassVar[type[BudgetState]] = BudgetState
 
     def take(self, state: BudgetState, now: int, wall: int, token: int, who: int) -> Blocked | None:
-        """Charge the cost, or say until when the budget is exhausted."""
-        if wall >= state.ends or (state.spent and now - state.trickled >= MINUTE):
-            self.refill(state, now, wall)
-        limit = self.limit if state.limit is None else state.limit
-        spent = state.spent + self.cost * GRAIN
-        if spent > (limit - self.keep) * GRAIN or now < state.shut:
-            return self._exhausted(state, limit, spent, now, wall)
-        if not state.spent:
-            state.trickled = now
-        state.spent = spent
-        state.charged += self.cost
+        """Charge the cost, or say until when there is too little."""
+        self.refill(state, now, wall)
+        limit = self.in_force(state)
+        if now < state.shut or (limit is not None and state.spent + (self.cost + self.keep - limit) * GRAIN > 0):
+            return self._exhausted(state, limit, now, wall)
+        state.charged += self.cost * GRAIN
         return None
 
     def give_back(self, state: BudgetState, token: int) -> None:
         """Undo a charge: the request never left."""
-        state.spent = max(0, state.spent - self.cost * GRAIN)
-        state.charged -= self.cost
+        state.returned = min(state.charged, state.returned + self.cost * GRAIN)
+
+    def in_force(self, state: BudgetState) -> int | None:
+        """Tokens in a full bucket: the server's figure, or the plan's."""
+        return self.limit if state.limit is None else state.limit
 
     def refill(self, state: BudgetState, now: int, wall: int) -> None:
         """What time has brought back."""
-        if wall >= state.ends:
+        if wall >= state.ends or state.ends - wall > 2 * DAY:  # the latter: the clock had been days ahead
+            fresh = wall >= state.ends
             state.ends = (wall - self.offset) // DAY * DAY + DAY + self.offset
-            state.spent = state.shut = 0
-            if self.scope != "points":
+            state.returned = state.charged if fresh else state.returned
+            state.shut = 0
+            if not self.trickles:
                 state.limit = None
-        if self.trickles and state.spent:
-            minutes = (now - state.trickled) // MINUTE
-            limit = self.limit if state.limit is None else state.limit
-            state.spent = max(0, state.spent - limit * minutes)
-            state.trickled += minutes * MINUTE
-        elif not self.trickles:
-            state.trickled = now
+        if self.trickles and (limit := self.in_force(state)) is not None:
+            if state.returned >= state.charged:
+                state.trickled = now
+            elif (minutes := (now - state.trickled) // MINUTE) > 0:
+                state.returned = min(state.charged, state.returned + limit * minutes)
+                state.trickled += minutes * MINUTE
+        hour = wall // (60 * MINUTE)
+        if not state.hours or state.hours[-1][0] < hour:
+            state.hours = [*state.hours[-24:], (hour, state.charged)]
 
-    def _exhausted(self, state: BudgetState, limit: int, spent: int, now: int, wall: int) -> Exhausted:
-        resets_at = now + state.ends - wall
-        missing = spent - (limit - self.keep) * GRAIN
-        if self.trickles and limit > 0 and self.cost + self.keep <= limit:
-            resets_at = min(resets_at, state.trickled + -(-missing // limit) * MINUTE)
-        if missing <= 0:
-            resets_at = state.shut
-        used = -(-(spent - self.cost * GRAIN) // GRAIN)
-        return Exhausted(max(resets_at, min(state.shut, now + state.ends - wall)), used, limit, self.key)
+    def _exhausted(self, state: BudgetState, limit: int | None, now: int, wall: int) -> Exhausted:
+        midnight = now + state.ends - wall
+        resets_at = state.shut
+        size = limit or 0
+        missing = state.spent + (self.cost + self.keep - size) * GRAIN
+        if limit is not None and missing > 0:
+            trickle = self.trickles and self.cost + self.keep <= size
+            resets_at = max(resets_at, state.trickled + -(-missing // size) * MINUTE if trickle else midnight)
+        return Exhausted(min(resets_at, midnight), -(-state.spent // GRAIN), size, self.key)
 
 
 class Seats(Struct, frozen=True):
@@ -266,15 +273,13 @@ class Seats(Struct, frozen=True):
     def take(self, state: SeatsState, now: int, wall: int, token: int, who: int) -> Blocked | None:
         """Sit down, or say when a seat is free."""
         seats = state.seats
-        seen = seats.get(self.account)
-        if seen is not None and now - seen < 10 * MINUTE:
-            return None
-        if seen is None and len(seats) >= self.limit:
+        if self.account not in seats and len(seats) >= self.limit:
             for account in [account for account, seen in seats.items() if now - seen >= self.stay]:
                 del seats[account]
             if len(seats) >= self.limit:
                 return Exhausted(min(seats.values()) + self.stay, len(seats), self.limit, self.key)
-        seats[self.account] = now
+        if now - seats.get(self.account, -DAY) >= 10 * MINUTE:  # often enough for a day, and seldom written
+            seats[self.account] = now
         return None
 
     def give_back(self, state: SeatsState, token: int) -> None:
@@ -284,8 +289,9 @@ class Seats(Struct, frozen=True):
 Claim = Rate | Budget | Seats
 
 
-def step(claim: Claim, state: State, now: int, wall: int = 0, token: int = 0, who: int = 0) -> tuple[State, Verdict]:
-    """One claim alone, and without touching `state`: the next state and the verdict."""
+def step(
+    claim: Claim, state: Any, now: int, wall: int = 0, token: int = 0, who: int = 0
+) -> tuple[Any, Start | Blocked]:
+    """One claim by itself, leaving `state` as it is: the next state and the verdict."""
     after = deepcopy(state)
-    blocked = claim.take(after, now, wall, token, who)  # type: ignore[arg-type]
-    return after, blocked or Start(now)
+    return after, claim.take(after, now, wall, token, who) or Start(now)

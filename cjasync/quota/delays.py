@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from math import sqrt
 
-EPOCH = 2048  # answers after which the older half of what was learnt is forgotten: routes change
-CONFIDENCE = (
-    4.0  # width of the safety distance below the shortest answer seen, in spreads over the root of their number
-)
-LEAST_SPREAD = 0.05  # of the shortest answer: what a spread is at least taken for
-FIRST_MARGIN = 10_000
+EPOCH = 4096  # answers after which the older half of what was learnt is forgotten: routes change
+ENOUGH = 16  # answers before anything is concluded from them
+# The safety distance below the soonest of n answers, in spreads: WIDE/n + NARROW/sqrt(n). With delays of 50 ms that jitter
+# by 40 ms both ways, an answer sooner than that comes once in a million.
+WIDE, NARROW = 30.0, 3.0
+LEAST_SPREAD = 0.05  # of the soonest answer: what the spread is at least taken for
+FIRST_MARGIN = 10_000_000
+LARGEST_MARGIN = 500_000_000
 DECAY = 255 / 256
 
 
 class Delays:
     """When a token is surely back.
 
-    An answer at `r` says that its request was counted at `r - back` at the latest; the next request will be counted at
-    least `out` after it is sent. Only their sum matters, and the shortest answer ever seen is an upper bound for the sum of
-    their minima, which many answers come close to: so `credit` is that shortest time less a safety distance that shrinks
-    with the number of answers seen. After a refusal for speed a margin is added that fades while all is quiet.
+    An answer at `r` says that its request was counted at `r - back` at the latest, and the next request will be counted
+    at least `out` after it is sent. Only their sum matters. No answer comes sooner than the sum of both, so the soonest
+    one seen bounds it from above: `credit` is that time less a safety distance, which shrinks as more answers are seen.
+    After a refusal for speed a margin is added, which fades while all is quiet.
     """
 
     __slots__ = ("_count", "_least", "_old_count", "_old_least", "_old_total", "_total", "credit", "margin")
@@ -32,7 +34,7 @@ class Delays:
         self.credit = 0
 
     def learn(self, took: int) -> None:
-        """An answer came, `took` microseconds after sending, and it was no refusal."""
+        """An answer came, `took` nanoseconds after sending, and it was no refusal."""
         if self._count == EPOCH:
             self._old_least, self._old_total, self._old_count = self._least, self._total, self._count
             self._count = self._total = 0
@@ -43,13 +45,14 @@ class Delays:
         count = self._count + self._old_count
         least = min(self._least, self._old_least) if self._old_count else self._least
         spread = max((self._total + self._old_total) / count - least, LEAST_SPREAD * least)
-        self.credit = max(0, int(least - CONFIDENCE * spread / sqrt(count)))
+        distance = spread * (WIDE / count + NARROW / sqrt(count))
+        self.credit = max(0, int(least - distance)) if count >= ENOUGH else 0
 
-    def refused(self, longest: int) -> None:
-        """Refused for speed: doubt what was learnt and keep more distance, up to `longest`."""
+    def refused(self) -> None:
+        """Refused for speed: doubt what was learnt, and keep more distance."""
         self._count = self._old_count = self._total = self._old_total = 0
         self.credit = 0
-        self.margin = min(longest, max(FIRST_MARGIN, 2 * self.margin))
+        self.margin = min(LARGEST_MARGIN, max(FIRST_MARGIN, 2 * self.margin))
 
     def arrived_by(self, answered: int) -> int:
         """The latest moment at which an answered request can have been counted, less what the next one needs anyway."""

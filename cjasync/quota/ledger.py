@@ -10,14 +10,17 @@ from msgspec import Struct
 from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Blocked, Budget, BudgetState, Claim, Rate, RateState
 from cjasync.quota.facts import PointsInfo, Refusal
 
-MIDNIGHT_DOUBT = 15 * MINUTE  # a refusal this soon after our midnight: the server's day has not ended yet
+MIDNIGHT_DOUBT = 15 * MINUTE  # a refusal so soon after our midnight: the server's day has not ended yet
+
+_SCOPES = {"daily": "calls", "points": "points", "sourcing": "sourcing"}
 
 
 class Settlement(Struct, frozen=True, kw_only=True):
     """What became of a booked request.
 
     sent: it leaves at `at`. arrived: it had been counted by `at`. unsent: it never left, all is given back.
-    charged: the points bucket's running total when it was booked; orders reports that overtake each other.
+    charged: the points bucket's running total when it was booked; it orders reports that overtake each other.
+    scope, stop: which rate a refusal for speed is about, and until when it asks for quiet.
     """
 
     claims: tuple[Claim, ...]
@@ -27,11 +30,12 @@ class Settlement(Struct, frozen=True, kw_only=True):
     charged: int = 0
     points: PointsInfo | None = None
     refusal: Refusal | None = None
+    scope: Literal["account", "ip", "login"] | None = None
     stop: int = 0
 
 
 def book(claims: Sequence[Claim], states: Sequence[Any], now: int, wall: int, token: int, who: int) -> Blocked | None:
-    """Take every claim, or none."""
+    """Take every claim, or none; what stood in the way, or None."""
     for n, claim in enumerate(claims):
         blocked = claim.take(states[n], now, wall, token, who)
         if blocked is not None:
@@ -43,7 +47,7 @@ def book(claims: Sequence[Claim], states: Sequence[Any], now: int, wall: int, to
 
 def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -> None:
     """Write down what became of a request."""
-    token = settlement.token
+    token, refusal = settlement.token, settlement.refusal
     for claim, state in zip(settlement.claims, states, strict=True):
         if settlement.what == "unsent":
             claim.give_back(state, token)
@@ -52,53 +56,47 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
                 claim.sent(state, token, settlement.at)
             else:
                 claim.arrived(state, token, settlement.at, now)
-        if isinstance(claim, Budget) and claim.scope == "points" and settlement.points is not None:
-            reconcile(claim, state, settlement.points, settlement.charged, now, wall)
-        if settlement.refusal is not None:
-            believe(claim, state, settlement.refusal, settlement.stop, now, wall)
+            if refusal is not None and settlement.scope == claim.scope:
+                _slow_down(claim, state, refusal, settlement.stop, now)
+        elif isinstance(claim, Budget):
+            if claim.scope == "points" and settlement.points is not None:
+                _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
+            if refusal is not None and _SCOPES.get(refusal.kind) == claim.scope:
+                _exhaust(claim, state, refusal, now, wall)
 
 
-def reconcile(claim: Budget, state: BudgetState, points: PointsInfo, charged: int, now: int, wall: int) -> None:
+def _reconcile(claim: Budget, state: BudgetState, points: PointsInfo, charged: int, now: int, wall: int) -> None:
     """The server's figure leads. What was booked after this request is not in it yet."""
     claim.refill(state, now, wall)
-    if points.total is not None:
+    if points.total is not None and claim.limit is not None:
         state.limit = points.total
-    if points.remaining is None or charged < state.newest:
+    size = points.total if points.total is not None else claim.in_force(state)
+    if points.remaining is None or size is None or charged < state.newest:
         return
     state.newest = charged
     state.reported = True
-    limit = claim.limit if state.limit is None else state.limit
-    since = max(0, state.charged - charged)
-    state.spent = max(0, limit - points.remaining + since) * GRAIN
+    state.returned = charged - max(0, size - points.remaining) * GRAIN
     state.trickled = now
 
 
-def believe(claim: Claim, state: Any, refusal: Refusal, stop: int, now: int, wall: int) -> None:
-    """Write down a refusal on the bucket that it is about."""
-    if isinstance(claim, Rate):
-        _believe_rate(claim, state, refusal, stop, now)
-    elif isinstance(claim, Budget):
-        scopes = {"daily": "calls", "points": "points", "sourcing": "sourcing"}
-        if scopes.get(refusal.kind) == claim.scope:
-            _believe_budget(claim, state, refusal, now, wall)
-
-
-def _believe_rate(claim: Rate, state: RateState, refusal: Refusal, stop: int, now: int) -> None:
-    if refusal.kind != ("login" if claim.scope == "login" else "qps"):
-        return
-    times, seconds = refusal.times, refusal.seconds
-    if times and seconds:
-        state.said = (times, int(seconds * SECOND), now + DAY)
+def _slow_down(claim: Rate, state: RateState, refusal: Refusal, stop: int, now: int) -> None:
+    """Too fast, says the server; where it says what it allows, it is believed for a day."""
+    if refusal.times and refusal.seconds:
+        state.said = (refusal.times, int(refusal.seconds * SECOND), now + DAY)
     claim.stop(state, stop)
 
 
-def _believe_budget(claim: Budget, state: BudgetState, refusal: Refusal, now: int, wall: int) -> None:
+def _exhaust(claim: Budget, state: BudgetState, refusal: Refusal, now: int, wall: int) -> None:
+    """Nothing left, says the server: until the reset, or until enough has come back."""
     claim.refill(state, now, wall)
-    limit = refusal.limit or (claim.limit if state.limit is None else state.limit)
+    size = refusal.limit if refusal.limit is not None else claim.in_force(state)
     morning = wall - (state.ends - DAY)
-    if morning < MIDNIGHT_DOUBT and state.spent * 2 < limit * GRAIN:
+    if morning < MIDNIGHT_DOUBT and (size is None or state.spent * 2 < size * GRAIN):
         state.shut = now + MINUTE
-        return
-    state.limit = limit
-    state.spent = max(state.spent, (limit - (refusal.remaining or 0)) * GRAIN)
-    state.trickled = now
+    elif size is None:
+        state.shut = now + (MINUTE if claim.trickles else state.ends - wall)
+    else:
+        state.limit = size
+        left = refusal.remaining or 0
+        state.returned = min(state.returned, state.charged - (size - left) * GRAIN)
+        state.trickled = now

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
 
-from cjasync.quota.store import Booking
+from cjasync.quota.tickets import Booking
 
 T = TypeVar("T")
 NEVER = 1 << 62
@@ -29,49 +29,67 @@ class Waiter(Generic[T]):
 class Line(Generic[T]):
     """Waiters in order; some of them parked until a moment that does not concern the others.
 
-    Cancelled ones are left where they are and skipped when their turn comes, so that cancelling costs nothing.
+    Cancelled ones stay where they are and are skipped when their turn comes, so that cancelling costs nothing.
     """
 
     def __init__(self) -> None:
+        self.waiting = 0  #: how many have not been served, told or cancelled
         self._count = count()
-        self._waiting: list[tuple[tuple[int, int], Waiter[T]]] = []
+        self._queue: list[tuple[tuple[int, int], Waiter[T]]] = []
         self._parked: list[tuple[int, tuple[int, int], Waiter[T]]] = []
         self._deadlines: list[tuple[int, tuple[int, int], Waiter[T]]] = []
 
     def join(self, booking: Booking, future: asyncio.Future[T], latest: int, rank: int) -> Waiter[T]:
         """Stand at the end; a lower rank goes before a higher one."""
         waiter = Waiter(booking, future, latest, (rank, next(self._count)))
-        heappush(self._waiting, (waiter.place, waiter))
+        heappush(self._queue, (waiter.place, waiter))
         if latest < NEVER:
             heappush(self._deadlines, (latest, waiter.place, waiter))
+        self.waiting += 1
         return waiter
+
+    @property
+    def first(self) -> Waiter[T] | None:
+        """Who stands first, be it a cancelled one."""
+        return self._queue[0][1] if self._queue else None
 
     def head(self, now: int) -> Waiter[T] | None:
         """Whose turn it is."""
-        parked, waiting = self._parked, self._waiting
+        parked, queue = self._parked, self._queue
         while parked and parked[0][0] <= now:
             waiter = heappop(parked)[2]
-            heappush(waiting, (waiter.place, waiter))
-        while waiting and waiting[0][1].future.done():
-            heappop(waiting)
-        return waiting[0][1] if waiting else None
+            heappush(queue, (waiter.place, waiter))
+        while queue and queue[0][1].future.done():
+            heappop(queue)
+        return queue[0][1] if queue else None
 
-    def leave(self, waiter: Waiter[T]) -> None:
-        """It has been served, or told why not. Usually the first, unless one with a lower rank has just come."""
-        waiting = self._waiting
-        if waiting and waiting[0][1] is waiter:
-            heappop(waiting)
-        elif (entry := (waiter.place, waiter)) in waiting:
-            waiting.remove(entry)
-            heapify(waiting)
+    def serve(self, waiter: Waiter[T]) -> bool:
+        """Whether it still waits; if so, its future may be set now, and it is out of the line."""
+        if waiter.future.done():
+            return False
+        self._remove(waiter)
+        self.waiting -= 1
+        return True
+
+    def abandon(self) -> None:
+        """One that waited was cancelled."""
+        self.waiting -= 1
 
     def park(self, waiter: Waiter[T], until: int) -> None:
         """Let the others pass until then; its place in the order stays."""
-        self.leave(waiter)
+        self._remove(waiter)
         heappush(self._parked, (until, waiter.place, waiter))
 
+    def _remove(self, waiter: Waiter[T]) -> None:
+        queue = self._queue
+        if queue and queue[0][1] is waiter:
+            heappop(queue)
+        elif (entry := (waiter.place, waiter)) in queue:  # one with a lower rank has come meanwhile
+            queue.remove(entry)
+            heapify(queue)
+
     def overdue(self, now: int) -> Iterator[Waiter[T]]:
-        """Those whose latest moment has passed; they are out of the line."""
+        """Those whose latest moment has passed."""
         deadlines = self._deadlines
         while deadlines and (deadlines[0][0] <= now or deadlines[0][2].future.done()):
             waiter = heappop(deadlines)[2]
@@ -89,6 +107,7 @@ class Line(Generic[T]):
 
     def drain(self) -> list[Waiter[T]]:
         """All that wait; the line is empty afterwards."""
-        everybody = [entry[-1] for entry in (*self._waiting, *self._parked)]
-        self._waiting, self._parked, self._deadlines = [], [], []
+        everybody = [entry[1] for entry in self._queue] + [entry[2] for entry in self._parked]
+        self._queue, self._parked, self._deadlines = [], [], []
+        self.waiting = 0
         return [waiter for waiter in everybody if not waiter.future.done()]

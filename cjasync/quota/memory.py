@@ -2,63 +2,116 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cjasync._clock import Clock
-from cjasync.quota.bucket import Claim, Exhausted, NotBefore, Start, State
+from cjasync.quota.bucket import GRAIN, SECOND, Blocked, Budget, Rate, State
 from cjasync.quota.ledger import Settlement, book, settle
-from cjasync.quota.store import Booking
+from cjasync.quota.tickets import Booking, Ticket
 
-WALL_READ_EVERY = 100_000  # microseconds; between two readings of the wall clock it is carried on by the other one
+if TYPE_CHECKING:
+    from cjasync.quota.desk import Desk
+
+CALM = SECOND // 20  # so long after a full look at the clocks nothing but counting is needed
 
 
 class MemoryStore:
-    """Limits that hold for one process and for as long as it runs."""
+    """Limits that hold in one process, for as long as it runs."""
 
     shared = False
 
     def __init__(self) -> None:
         self._states: dict[str, Any] = {}
-        self._wall_ahead = 0
-        self._wall_read = -WALL_READ_EVERY
+        self._calm_until = 0
+        self._calm: list[Booking] = []
 
-    async def open(self, clock: Clock) -> None:
+    async def open(self, desk: Desk) -> None:
         """Nothing to do."""
 
-    def try_book(self, booking: Booking, clock: Clock, token: int, who: int) -> Start | NotBefore | Exhausted:
+    def try_book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
         """Book at once."""
-        states = booking.cache
-        if states is None:
-            states = booking.cache = self._find(booking.claims)
-        now = int(clock.monotonic() * 1e6)
-        if now - self._wall_read >= WALL_READ_EVERY:
-            self._wall_read = now
-            self._wall_ahead = int(clock.time() * 1e6) - now
-        blocked = book(booking.claims, states, now, now + self._wall_ahead, token, who)
-        return blocked or Start(now, booking.charged(states))
+        now = desk.ns()
+        calm = booking.cache
+        if calm is not None and now < self._calm_until:
+            # The same as `book` below while neither time nor the server nor a queue has a say: only counting.
+            rates, budgets, points = calm
+            for flying, coming, limit in rates:
+                if len(flying) + len(coming) >= limit:
+                    break
+                flying[token] = now
+            else:
+                for state, need, cost in budgets:
+                    charged = state.charged
+                    if charged + need > state.returned:
+                        for done, _, its_cost in budgets:  # give back what the ones before it took
+                            if done is state:
+                                break
+                            done.charged -= its_cost
+                        break
+                    state.charged = charged + cost
+                else:
+                    return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
+            for flying, _, _ in rates:
+                flying.pop(token, None)
+        return self._look(booking, desk, token, now)
 
-    async def book(self, booking: Booking, clock: Clock, token: int, who: int) -> Start | NotBefore | Exhausted:
+    def _look(self, booking: Booking, desk: Desk, token: int, now: int) -> Ticket | Blocked:
+        states = self._find(booking.claims)
+        wall = int(desk.wall() * 1e9)
+        blocked = book(booking.claims, states, now, wall, token, desk.who)
+        if blocked is not None:
+            self._disturbed()
+            return blocked
+        points = None if booking.points is None else states[booking.points]
+        self._remember(booking, states, points, now, wall)
+        return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
+
+    def _remember(self, booking: Booking, states: list[Any], points: Any, now: int, wall: int) -> None:
+        rates, budgets, calm_until = [], [], now + CALM
+        for claim, state in zip(booking.claims, states, strict=True):
+            if isinstance(claim, Rate):
+                if state.line or state.said is not None or now < state.not_before:
+                    return
+                if claim.limit is not None:
+                    rates.append((state.flying, state.coming, claim.limit))
+            elif isinstance(claim, Budget):
+                calm_until = min(calm_until, now + state.ends - wall)
+                limit = claim.in_force(state)
+                need = (claim.cost + claim.keep - limit) * GRAIN if limit is not None else -(1 << 80)
+                budgets.append((state, need, claim.cost * GRAIN))
+        if now >= self._calm_until:
+            self._disturbed()
+            self._calm_until = calm_until
+        booking.cache = (tuple(rates), tuple(budgets), points)
+        self._calm.append(booking)
+
+    def _disturbed(self) -> None:
+        for booking in self._calm:
+            booking.cache = None
+        self._calm.clear()
+
+    async def book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
         """Book at once."""
-        return self.try_book(booking, clock, token, who)
+        return self.try_book(booking, desk, token)
 
-    def try_settle(self, settlement: Settlement, clock: Clock) -> bool:
+    def try_settle(self, settlement: Settlement, desk: Desk) -> bool:
         """Write down what became of a request."""
-        now = int(clock.monotonic() * 1e6)
-        settle(settlement, self._find(settlement.claims), now, int(clock.time() * 1e6))
+        if settlement.points is not None or settlement.refusal is not None:
+            self._disturbed()
+        settle(settlement, self._find(settlement.claims), desk.ns(), int(desk.wall() * 1e9))
         return True
 
-    async def settle(self, settlement: Settlement, clock: Clock) -> None:
+    async def settle(self, settlement: Settlement, desk: Desk) -> None:
         """Write down what became of a request."""
-        self.try_settle(settlement, clock)
+        self.try_settle(settlement, desk)
 
-    async def read(self, prefix: str, clock: Clock) -> dict[str, State]:
+    async def read(self, prefix: str, desk: Desk) -> dict[str, State]:
         """The buckets whose keys begin so."""
         return {key: state for key, state in self._states.items() if key.startswith(prefix)}
 
     async def aclose(self) -> None:
-        """Nothing to let go of; the limits stay known to other clients of the same store."""
+        """Nothing to let go of; clients that share this store go on."""
 
-    def _find(self, claims: tuple[Claim, ...]) -> list[Any]:
+    def _find(self, claims: tuple[Any, ...]) -> list[Any]:
         states = self._states
         for claim in claims:
             if claim.key not in states:

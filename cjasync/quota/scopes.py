@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable
 from hashlib import blake2b
 from math import ceil
-from typing import Any
+from typing import Any, Literal
 
 from cjasync._endpoint import Endpoint
 from cjasync.config import Plan, Priority
 from cjasync.quota.bucket import SECOND, Budget, Claim, Rate, Seats
+from cjasync.quota.facts import Refusal
 
 LOGIN = "authentication/getAccessToken"
 SOURCING = "product/sourcing/create"
@@ -27,8 +28,10 @@ def account_key(credential: str) -> str:
     return blake2b((number[0] if number else credential).encode(), digest_size=12, person=b"cjasync").hexdigest()
 
 
-def rate_of(qps: float) -> tuple[int, int]:
-    """(tokens, microseconds). A rate that is no whole number is kept by spacing: 2.5 is one every 0.4 s."""
+def rate_of(qps: float | None) -> tuple[int | None, int]:
+    """(tokens, nanoseconds). A rate that is no whole number is kept by spacing: 2.5 is one every 0.4 s."""
+    if qps is None:
+        return None, SECOND
     return (int(qps), SECOND) if qps == int(qps) else (1, ceil(SECOND / qps))
 
 
@@ -53,22 +56,34 @@ class Scopes:
         claims: list[Claim] = []
         if plan.accounts_per_ip is not None:
             claims.append(Seats(self.address + "accounts", self.account, plan.accounts_per_ip))
-        if path == SOURCING and plan.sourcing_daily is not None:
+        if path == SOURCING:
             claims.append(Budget(self.prefix + "sourcing", "sourcing", plan.sourcing_daily))
-        if plan.daily_calls is not None and path != LOGIN:
-            keep = int(plan.daily_calls * share)
+        if path != LOGIN:
+            keep = int((plan.daily_calls or 0) * share)
             claims.append(Budget(f"{self.prefix}calls:{path}", "calls", plan.daily_calls, keep=keep))
-        cost = self.cost(endpoint)
-        if plan.daily_points is not None and cost:
-            keep = int(plan.daily_points * share)
+        if cost := self.cost(endpoint):
+            keep = int((plan.daily_points or 0) * share)
             claims.append(Budget(self.prefix + "points", "points", plan.daily_points, cost, keep, trickles=True))
-        if path == LOGIN and plan.login_interval is not None:
-            claims.append(Rate(self.prefix + "login", "login", 1, ceil(plan.login_interval * SECOND)))
-        if plan.ip_qps is not None:
-            claims.append(Rate(self.address + "rate", "ip", *rate_of(plan.ip_qps)))
-        if plan.qps is not None:
-            claims.append(Rate(self.prefix + "rate", "account", *rate_of(plan.qps)))
+        if path == LOGIN:
+            limit = None if plan.login_interval is None else 1
+            claims.append(Rate(self.prefix + "login", "login", limit, ceil((plan.login_interval or 1) * SECOND)))
+        claims.append(Rate(self.address + "rate", "ip", *rate_of(plan.ip_qps)))
+        claims.append(Rate(self.prefix + "rate", "account", *rate_of(plan.qps)))
         return tuple(claims)
+
+    def scope_of(self, refusal: Refusal) -> Literal["account", "ip", "login"] | None:
+        """Which rate a refusal is about. CJ does not name it, only, at times, the figure."""
+        if refusal.kind == "login":
+            return "login"
+        if refusal.kind != "qps":
+            return None
+        by_address = refusal.times is not None and refusal.times == self.plan.ip_qps != self.plan.qps
+        return "ip" if by_address else "account"
+
+    def slowest(self) -> tuple[int, int]:
+        """(tokens, nanoseconds) of the rate that sets the pace."""
+        rates = [(limit, per) for limit, per in map(rate_of, (self.plan.qps, self.plan.ip_qps)) if limit is not None]
+        return max(rates, key=lambda rate: rate[1] / rate[0], default=(1, 0))
 
     def known(self, keys: Iterable[str]) -> list[Claim]:
         """The buckets of the plan, and those of endpoints that have been called."""

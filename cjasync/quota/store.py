@@ -1,59 +1,44 @@
-"""What the limiter needs of a store: one truth about the buckets, shared by whoever opens it."""
+"""What the limiter needs of a store: one truth about the buckets, shared by all who open it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
-from cjasync._clock import Clock
-from cjasync.quota.bucket import Claim, State, Verdict
+from cjasync.quota.bucket import Blocked, State
 from cjasync.quota.ledger import Settlement
+from cjasync.quota.tickets import Booking, Ticket
 
-
-class Booking:
-    """All that one kind of request takes. `cache` belongs to the store."""
-
-    __slots__ = ("cache", "claims", "points")
-
-    def __init__(self, claims: tuple[Claim, ...]) -> None:
-        self.claims = claims
-        self.points = next((n for n, claim in enumerate(claims) if claim.scope == "points"), None)
-        self.cache: Any = None
-
-    def charged(self, states: Sequence[Any]) -> int:
-        """The running total of the points bucket, if points are taken."""
-        return 0 if self.points is None else states[self.points].charged
+if TYPE_CHECKING:
+    from cjasync.quota.desk import Desk
 
 
 class QuotaStore(Protocol):
-    """Where the buckets are. All times are microseconds of the caller's `clock.monotonic()`.
+    """Where the buckets are. All times it takes and gives are nanoseconds of the desk's clock."""
 
-    shared: other processes book here too.
-    """
+    shared: bool  #: whether other processes may book here too
 
-    shared: bool
-
-    async def open(self, clock: Clock) -> None:
-        """Make it ready. Raises StoreError."""
+    async def open(self, desk: Desk) -> None:
+        """Make it ready; again after it was closed. Raises StoreError."""
         ...
 
-    def try_book(self, booking: Booking, clock: Clock, token: int, who: int) -> Verdict | None:
-        """Book at once without waiting; None when only `book` can tell."""
+    def try_book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked | None:
+        """Book at once; None when only `book` can tell. Raises StoreError."""
         ...
 
-    async def book(self, booking: Booking, clock: Clock, token: int, who: int) -> Verdict:
-        """Take all claims of a request, or none. Raises StoreError."""
+    async def book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
+        """Take all that a request needs, or nothing. Raises StoreError."""
         ...
 
-    def try_settle(self, settlement: Settlement, clock: Clock) -> bool:
+    def try_settle(self, settlement: Settlement, desk: Desk) -> bool:
         """Write down what became of a request, if that can be done at once."""
         ...
 
-    async def settle(self, settlement: Settlement, clock: Clock) -> None:
+    async def settle(self, settlement: Settlement, desk: Desk) -> None:
         """Write down what became of a request. Raises StoreError."""
         ...
 
-    async def read(self, prefix: str, clock: Clock) -> Mapping[str, State]:
+    async def read(self, prefix: str, desk: Desk) -> Mapping[str, State]:
         """The buckets whose keys begin so. Raises StoreError."""
         ...
 

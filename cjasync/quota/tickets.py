@@ -2,54 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
+
+from msgspec import Struct
 
 from cjasync.quota.facts import PointsInfo, Refusal
 
-if TYPE_CHECKING:
-    from cjasync.quota.limiter import Limiter
-    from cjasync.quota.store import Booking
+
+class Booking:
+    """All that one kind of request takes. `cache` belongs to the store."""
+
+    __slots__ = ("cache", "claims", "points")
+
+    def __init__(self, claims: tuple[Any, ...]) -> None:
+        self.claims = claims
+        self.points = next((n for n, claim in enumerate(claims) if claim.scope == "points"), None)
+        self.cache: Any = None
 
 
-class Ticket:
+class Ticket(Struct, gc=False, eq=False):
     """One real send. Its methods are quick, never wait and never raise; the first that ends it counts.
 
-    A ticket of which nothing is heard keeps its charge, and its turn is free again when it surely has arrived.
+    A ticket of which nothing is heard keeps its charge, and its turn is free again once it has surely arrived.
     """
 
-    __slots__ = ("_ended", "_limiter", "booked_at", "booking", "charged", "sent_at", "token")
-
-    def __init__(self, limiter: Limiter, booking: Booking, token: int, booked_at: int, charged: int) -> None:
-        self._limiter = limiter
-        self.booking = booking
-        self.token = token
-        self.booked_at = self.sent_at = booked_at
-        self.charged = charged
-        self._ended = False
+    _desk: Any
+    booking: Booking
+    token: int
+    booked_at: int
+    charged: int = 0
+    sent_at: int = 0
+    ended: bool = False
 
     def sent(self) -> None:
-        """The request leaves now. Sent again by the same call: say it again."""
-        if not self._ended:
-            self._limiter.ticket_sent(self)
+        """The request leaves now. Should the same call send again, say it again."""
+        if not self.ended:
+            self._desk.on_sent(self)
 
     def answered(self, points: PointsInfo | None = None) -> None:
         """An answer came that is no refusal for a limit's sake; `points` is what it said about the budget."""
-        if not self._ended:
-            self._ended = True
-            self._limiter.ticket_answered(self, points)
+        if not self.ended:
+            self.ended = True
+            self._desk.on_answered(self, points)
 
     def refused(self, refusal: Refusal) -> None:
         """The server refused for a limit's sake: it is believed."""
-        if not self._ended:
-            self._ended = True
-            self._limiter.ticket_refused(self, refusal)
+        if not self.ended:
+            self.ended = True
+            self._desk.on_refused(self, refusal)
 
     def unsent(self) -> None:
         """The request provably never left: all that it took is given back."""
-        if not self._ended:
-            self._ended = True
-            self._limiter.ticket_unsent(self)
+        if not self.ended:
+            self.ended = True
+            self._desk.on_unsent(self)
 
     def lost(self) -> None:
-        """It was sent and no answer will come: the charge stays, the turn comes back when it surely has arrived."""
-        self._ended = True
+        """It was sent and no answer will come: the charge stays, the turn comes back once it has surely arrived."""
+        self.ended = True

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import ceil
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from cjasync.quota.bucket import (
-    DAY,
-    GRAIN,
-    SECOND,
-    Budget,
-    BudgetState,
-    Claim,
-    Rate,
-    RateState,
-    Seats,
-    SeatsState,
-    State,
-)
+from cjasync._endpoint import Endpoint
+from cjasync.errors import ConfigError
+from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, BudgetState, Claim, Rate, Seats
+from cjasync.quota.scopes import Scopes
+
+
+class HourUsage(Struct, frozen=True, kw_only=True):
+    """What the hour (UTC) that began at `starts_at` has used."""
+
+    starts_at: datetime
+    used: int
 
 
 class BucketUsage(Struct, frozen=True, kw_only=True):
@@ -29,8 +26,9 @@ class BucketUsage(Struct, frozen=True, kw_only=True):
 
     name: what is limited, such as "points" or "calls product/list". unit: what it counts.
     limit: tokens in a full bucket; None = counted, not limited. remaining: what can be had now.
-    resets_at: when it is full again at the latest (aware datetime). refill: tokens that come back meanwhile, per minute.
-    source: whether the figures are the ledger's own count or what the server said last, carried on.
+    resets_at: when it is full again at the latest (aware datetime). refill: tokens that come back meanwhile, a minute.
+    hours: what the last hours have used, oldest first; hours without use are left out.
+    source: whether these are the ledger's own count, or what the server said last, carried on.
     """
 
     name: str
@@ -40,22 +38,14 @@ class BucketUsage(Struct, frozen=True, kw_only=True):
     remaining: int | None
     resets_at: datetime | None = None
     refill: float = 0.0
+    hours: tuple[HourUsage, ...] = ()
     source: Literal["local", "server"] = "local"
 
 
-class HourUsage(Struct, frozen=True, kw_only=True):
-    """What one hour (UTC) used."""
-
-    starts_at: datetime
-    calls: int
-    points: int
-
-
-class Usage(Struct, frozen=True, kw_only=True):
-    """All limits of the account, as all processes that share its store have used them."""
+class Usage(Struct, frozen=True):
+    """All limits of an account at an address, as all who share its store have used them."""
 
     buckets: tuple[BucketUsage, ...]
-    hours: tuple[HourUsage, ...] = ()
 
     def __getitem__(self, name: str) -> BucketUsage:
         for bucket in self.buckets:
@@ -65,9 +55,10 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
-    """What a number of calls will cost: `requests`, `points`, `seconds` from now on this plan, in so many UTC `days`.
+    """What a number of calls will cost.
 
-    limited_by: the limit that sets the time. ends_at: when the last answer may be expected (aware datetime).
+    seconds: from now to the last request; days: how many UTC days it touches; ends_at: when it ends (aware datetime).
+    limited_by: the limit that sets the time.
     """
 
     requests: int
@@ -78,94 +69,109 @@ class Estimate(Struct, frozen=True, kw_only=True):
     limited_by: str
 
 
-def _at(wall: int) -> datetime:
+def _at(wall: float) -> datetime:
     return datetime.fromtimestamp(wall / SECOND, UTC)
 
 
-def describe(claim: Claim, state: State, now: int, wall: int) -> BucketUsage:
-    """The figures of one bucket."""
-    name = claim.key.split(":", 2)[2].replace(":", " ")
-    if isinstance(claim, Rate) and isinstance(state, RateState):
-        limit, per = claim.in_force(state, now)
-        claim.forget(state, now, per)
-        used = len(state.flying) + len(state.coming)
-        back = max([*state.coming, *(sent + per for sent in state.flying.values()), state.not_before])
-        return BucketUsage(
-            name={"account": "requests", "ip": "requests from this address"}.get(claim.scope, name),
-            unit="requests",
-            limit=limit,
-            used=used,
-            remaining=0 if now < state.not_before else max(0, limit - used),
-            resets_at=_at(wall + max(0, back - now)),
-            source="local" if state.said is None else "server",
-        )
-    if isinstance(claim, Budget) and isinstance(state, BudgetState):
-        claim.refill(state, now, wall)
-        budget = claim.limit if state.limit is None else state.limit
-        return BucketUsage(
-            name=name,
-            unit="points" if claim.scope == "points" else "calls",
-            limit=budget,
-            used=-(-state.spent // GRAIN),
-            remaining=max(0, budget - ceil(state.spent / GRAIN)),
-            resets_at=_at(state.ends),
-            refill=budget / 1440 if claim.trickles else 0.0,
-            source="server" if state.reported or state.limit is not None else "local",
-        )
-    assert isinstance(claim, Seats), "every claim has its state"
-    assert isinstance(state, SeatsState), "every claim has its state"
-    seats = state.seats
+def describe(claim: Claim, state: Any, now: int, wall: int) -> BucketUsage:
+    """The figures of one bucket. `state` is brought up to date."""
+    if isinstance(claim, Rate):
+        return _describe_rate(claim, state, now, wall)
+    if isinstance(claim, Budget):
+        return _describe_budget(claim, state, now, wall)
+    assert isinstance(claim, Seats), "there are three kinds of buckets"
+    seats = [seen for seen in state.seats.values() if now - seen < claim.stay]
     return BucketUsage(
         name="accounts at this address",
         unit="accounts",
         limit=claim.limit,
         used=len(seats),
         remaining=max(0, claim.limit - len(seats)),
-        resets_at=_at(wall + max(seats.values()) + DAY - now) if seats else None,
+        resets_at=_at(wall + max(seats) + claim.stay - now) if seats else None,
     )
 
 
-def estimate(
-    calls: int, cost: int, rates: Mapping[str, tuple[int, int]], budgets: Mapping[str, BucketUsage], wall: int
-) -> Estimate:
-    """How long `calls` calls of `cost` points take: day by day, as fast as the rates and as far as the budgets allow."""
-    slowest = max(rates, key=lambda name: rates[name][1] / rates[name][0], default=None)
-    spacing = rates[slowest][1] / rates[slowest][0] if slowest else 0.0
-    limited_by = slowest or "nothing"
-    left, at, days = calls, wall, 1
-    while True:
-        midnight = (at // DAY + 1) * DAY
-        room = left
-        for name, usage in budgets.items():
-            price = cost if usage.unit == "points" else 1
-            if usage.limit is None or usage.remaining is None or not price:
-                continue
-            have = usage.remaining if days == 1 else usage.limit
-            affordable = int((have + usage.refill * (midnight - at) / SECOND / 60) // price)
-            if affordable < room:
-                room, limited_by = affordable, name
-        fits = min(room, int((midnight - at) // spacing) if spacing else room)
-        if left <= fits or (fits <= 0 and days > 366_000):
+def _describe_rate(claim: Rate, state: Any, now: int, wall: int) -> BucketUsage:
+    limit, per = claim.in_force(state, now)
+    claim.forget(state, now, per)
+    used = len(state.flying) + len(state.coming)
+    back = max([now, state.not_before, *state.coming, *(sent + per for sent in state.flying.values())])
+    free = None if limit is None else max(0, limit - used)
+    names = {"account": "requests", "ip": "requests from this address", "login": "logins"}
+    return BucketUsage(
+        name=names[claim.scope],
+        unit="requests",
+        limit=limit,
+        used=used,
+        remaining=0 if now < state.not_before else free,
+        resets_at=_at(wall + back - now),
+        refill=0.0 if limit is None else limit * MINUTE / per,
+        source="local" if state.said is None else "server",
+    )
+
+
+def _describe_budget(claim: Budget, state: BudgetState, now: int, wall: int) -> BucketUsage:
+    claim.refill(state, now, wall)
+    limit = claim.in_force(state)
+    left = None if limit is None else max(0, (limit * GRAIN - state.spent) // GRAIN)
+    hours = [*state.hours, (0, state.charged)]
+    return BucketUsage(
+        name=claim.key.split(":", 2)[2].replace(":", " "),
+        unit="points" if claim.scope == "points" else "calls",
+        limit=limit,
+        used=max(0, -(-state.spent // GRAIN)),
+        remaining=0 if now < state.shut else left,
+        resets_at=_at(state.ends),
+        refill=(limit or 0) / 1440 if claim.trickles else 0.0,
+        hours=tuple(
+            HourUsage(starts_at=_at(hour * 60 * MINUTE), used=(until - since) // GRAIN)
+            for (hour, since), (_, until) in pairwise(hours)
+            if until > since
+        ),
+        source="server" if state.reported or state.limit is not None else "local",
+    )
+
+
+def estimate(scopes: Scopes, endpoint: Endpoint[Any], calls: int, usage: Usage, wall: int) -> Estimate:
+    """Day by day, as fast as the rates and as far as the budgets allow. ConfigError if a day never has enough for one."""
+    cost = scopes.cost(endpoint)
+    limit, per = scopes.slowest()
+    spacing = per / limit
+    budgets = []
+    for claim in scopes.claims(endpoint):
+        if isinstance(claim, Budget):
+            known = next((b for b in usage.buckets if b.name == claim.key.split(":", 2)[2].replace(":", " ")), None)
+            bucket = known or describe(claim, BudgetState(), 0, wall)
+            if bucket.limit is not None and bucket.remaining is not None:
+                if claim.cost > bucket.limit:
+                    raise ConfigError(f"a call costs {claim.cost} {bucket.unit} and a day has {bucket.limit}")
+                budgets.append((bucket, claim.cost))
+    left, at, days, limited_by = calls, float(wall), 1, "requests per second" if spacing else "nothing"
+    while left:
+        minutes = ((at // DAY + 1) * DAY - at) / MINUTE
+        room = int(minutes * MINUTE / spacing) + 1 if spacing else left
+        last = min(left, room)
+        longest = max(0, last - 1) * spacing / MINUTE
+        for bucket, price in budgets:
+            have = (bucket.remaining if days == 1 else bucket.limit) or 0
+            within_day = int((have + bucket.refill * minutes) // price)
+            if within_day < room:
+                room = within_day
+                if room < left:
+                    limited_by = bucket.name
+            if bucket.refill and (waiting := (last * price - have) / bucket.refill) > longest:
+                longest, limited_by = waiting, bucket.name
+        if left <= room:
+            at += longest * MINUTE
             break
-        left -= fits
-        at = midnight
+        left -= room
+        at = (at // DAY + 1) * DAY
         days += 1
-    seconds = (at - wall + _time_for(left, spacing, cost, budgets, first_day=days == 1)) / SECOND
     return Estimate(
         requests=calls,
         points=calls * cost,
-        seconds=seconds,
+        seconds=(at - wall) / SECOND,
         days=days,
-        ends_at=_at(wall + int(seconds * SECOND)),
+        ends_at=_at(at),
         limited_by=limited_by,
     )
-
-
-def _time_for(calls: int, spacing: float, cost: int, budgets: Mapping[str, BucketUsage], *, first_day: bool) -> float:
-    """Microseconds until the last of these calls: at full speed, or as the points trickle back."""
-    longest = max(0, calls - 1) * spacing
-    for usage in budgets.values():
-        if usage.unit == "points" and usage.refill and usage.remaining is not None and usage.limit is not None:
-            missing = calls * cost - (usage.remaining if first_day else usage.limit)
-            longest = max(longest, missing / usage.refill * 60 * SECOND)
-    return longest

@@ -1,0 +1,121 @@
+"""Where tickets report: what became of a request is written to the store, and what it tells about delays is learnt."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal
+from weakref import WeakSet
+
+from cjasync._clock import Clock, SystemClock
+from cjasync.errors import StoreError
+from cjasync.quota.bucket import SECOND
+from cjasync.quota.delays import Delays
+from cjasync.quota.facts import PointsInfo, Refusal
+from cjasync.quota.ledger import Settlement
+from cjasync.quota.scopes import Scopes
+from cjasync.quota.store import QuotaStore
+from cjasync.quota.tickets import Ticket
+
+LAG = SECOND // 1000  # a request that leaves this much later than it was booked is stamped again
+UNSTATED = {"qps": SECOND, "login": 300 * SECOND}  # how long to keep quiet after a refusal that does not say
+
+
+class Desk:
+    """One limiter's place at the store.
+
+    who: its number among all who share the store. ns: a clock that never runs backwards, in nanoseconds; wall: seconds
+    since 1970 UTC. Stores read them under their lock.
+    """
+
+    def __init__(self, store: QuotaStore, clock: Clock, scopes: Scopes, freed: Callable[[], None]) -> None:
+        self.ns: Callable[[], int] = (
+            time.monotonic_ns if isinstance(clock, SystemClock) else lambda: int(clock.monotonic() * 1e9)
+        )
+        self.wall = clock.time
+        self.delays = Delays()
+        self._store = store
+        self._scopes = scopes
+        self._freed = freed
+        self._backlog: deque[Settlement] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self.renew()
+        _desks.add(self)
+
+    def renew(self) -> None:
+        """A name of its own, also in a forked process, which must not answer for its parent's requests."""
+        self.who = random.SystemRandom().getrandbits(29)
+        self.token = self.who << 32
+        self._backlog.clear()
+        self._writer = None
+
+    def on_sent(self, ticket: Ticket) -> None:
+        """A request leaves."""
+        now = ticket.sent_at = self.ns()
+        if now - ticket.booked_at > LAG:
+            self._settle(ticket, "sent", now)
+
+    def on_answered(self, ticket: Ticket, points: PointsInfo | None) -> None:
+        """An answer came."""
+        now = self.ns()
+        self.delays.learn(now - (ticket.sent_at or ticket.booked_at))
+        self._settle(ticket, "arrived", self.delays.arrived_by(now), points=points)
+
+    def on_refused(self, ticket: Ticket, refusal: Refusal) -> None:
+        """The server refused for a limit's sake."""
+        now = self.ns()
+        scope, stop = self._scopes.scope_of(refusal), 0
+        if scope is not None:
+            self.delays.refused()
+            stop = now + (int(refusal.seconds * SECOND) if refusal.seconds else UNSTATED[refusal.kind])
+        self._settle(ticket, "arrived", self.delays.arrived_by(now), refusal=refusal, scope=scope, stop=stop)
+
+    def on_unsent(self, ticket: Ticket) -> None:
+        """It never left; the next in line may have its turn."""
+        self._settle(ticket, "unsent", 0)
+        self._freed()
+
+    def _settle(self, ticket: Ticket, what: Literal["sent", "arrived", "unsent"], at: int, **facts: Any) -> None:
+        settlement = Settlement(
+            claims=ticket.booking.claims, token=ticket.token, what=what, at=at, charged=ticket.charged, **facts
+        )
+        try:
+            if not self._backlog and self._store.try_settle(settlement, self):
+                return
+        except StoreError:
+            return  # what could not be written stays booked, and the next booking tells of the store
+        self._backlog.append(settlement)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            while self._backlog:
+                await self._store.settle(self._backlog[0], self)
+                self._backlog.popleft()
+                self._freed()
+        except StoreError:
+            self._backlog.clear()
+        finally:
+            self._writer = None
+
+    async def aclose(self) -> None:
+        """Write what has not been written."""
+        if self._writer is not None:
+            await self._writer
+
+
+_desks: WeakSet[Desk] = WeakSet()
+
+
+def _after_fork() -> None:
+    for desk in _desks:
+        desk.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
