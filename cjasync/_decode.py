@@ -28,6 +28,7 @@ D = TypeVar("D")
 
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _PAGES = (ListData, ContentData, SearchData)
+_EMPTY_DATA = (b"null", b'""', b"{}", b"[]")  # success about nothing: an empty answer, not an error
 
 
 class Malformed(ValueError):
@@ -141,7 +142,7 @@ class AnswerDecoder(Generic[T]):
         if not envelope.succeeded:
             return envelope, None
         data = envelope.data
-        if data is not None and bytes(data) in (b"null", b'""'):
+        if data is not None and bytes(data) in _EMPTY_DATA:
             data = None
         try:
             if self._is_page:

@@ -84,7 +84,7 @@ LAZY: dict[Any, Kind] = {
     tuple[str, ...]: Kind("texts", list[str] | str | None, values.read_texts),
     tuple[Decimal, ...]: Kind("numbers", Any, values.read_numbers, check=_each(values.read_numbers)),
 }
-OPAQUE = Kind("text", _Int64 | str | None, values.read_text, required=_Int64 | _Text)
+OPAQUE = Kind("text", _Int64 | str | None, values.read_id, required=_Int64 | _Text)
 MILLIS = Kind("time", _Millis | None, values.read_time)
 ANY_JSON = Kind("json", Any, values.read_json)
 

@@ -18,14 +18,15 @@ from msgspec import Struct
 
 from cjasync.config import CHINA_TIME
 
-MAX_DIGITS = 40  # no price, weight or count needs more; a 400-digit number is damage or an attack
 _EXACT_DIGITS = 15
 _EMPTY = frozenset(("", "null", "NULL", "Null"))
+_MAX_MAGNITUDE = 140  # 40 digits and an exponent of two; a 400-digit number is damage or an attack
 _DIGITS = r"\d{1,40}(?:\.\d{1,40})?"
-_NUMBER = re.compile(rf"\s*([+-]?{_DIGITS})\s*")
+_SIGNED = rf"[+-]?{_DIGITS}(?:[eE][+-]?\d{{1,2}})?"  # Java writes 0.00000000 as 0E-8
+_NUMBER = re.compile(rf"\s*({_SIGNED})\s*")
 _SPAN = re.compile(rf"\s*({_DIGITS})\s*(?:--?|[\u2013\u2014~])\s*({_DIGITS})\s*")
-NUMBER_OR_NOTHING = rf"^\s*(?:[+-]?{_DIGITS})?\s*$"
-SPAN_OR_NOTHING = rf"^\s*(?:[+-]?{_DIGITS}|{_DIGITS}\s*(?:--?|[\u2013\u2014~])\s*{_DIGITS})?\s*$"
+NUMBER_OR_NOTHING = rf"^\s*(?:{_SIGNED})?\s*$"
+SPAN_OR_NOTHING = rf"^\s*(?:{_SIGNED}|{_DIGITS}\s*(?:--?|[\u2013\u2014~])\s*{_DIGITS})?\s*$"
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_MILLIS = 253_402_300_799_999  # the last millisecond of the year 9999
@@ -84,6 +85,13 @@ def read_text(value: Any) -> str | None:
     raise Unreadable(f"expected text, got {show(value)}")
 
 
+def read_id(value: Any) -> str | None:
+    """An identifier as text; 7.0 names the same thing as 7."""
+    if isinstance(value, Decimal) and value.adjusted() < _MAX_MAGNITUDE and value == value.to_integral_value():
+        value = int(value)
+    return read_text(value)
+
+
 def read_bool(value: Any) -> bool | None:
     """true, 1, "1", "true" and their opposites."""
     if value is None or isinstance(value, bool):
@@ -111,7 +119,7 @@ def read_decimal(value: Any) -> Decimal | None:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         if isinstance(value, float) and len(number.as_tuple().digits) > _EXACT_DIGITS:
             raise Unreadable(f"more digits than a float keeps exactly: {show(value)}")
-        if number.is_finite() and abs(number.adjusted()) <= MAX_DIGITS:
+        if number.is_finite() and abs(number.adjusted()) <= _MAX_MAGNITUDE:
             return number
     raise Unreadable(f"expected a number, got {show(value)}")
 

@@ -11,6 +11,7 @@ from cjasync.models._values import (
     Weight,
     read_bool,
     read_decimal,
+    read_id,
     read_int,
     read_json,
     read_numbers,
@@ -39,7 +40,9 @@ CHINA = timezone(timedelta(hours=8))
         (58, "58", "58"),
         (Decimal("8.261"), "8.261", "8.261"),
         (0, "0", "0"),
-        ("0E-8", "0E-8", "0E-8"),
+        ("0E-8", "0", "0"),
+        ("1E+2", "100", "100"),
+        ("6.14 -- 4.36", "4.36", "6.14"),
     ],
 )
 def test_price(sent, low, high):
@@ -54,7 +57,8 @@ def test_nothing_is_no_price(sent):
 
 
 @pytest.mark.parametrize(
-    "sent", ["6.14 -- 4.36", "1-2-3", "$5", "5 USD", "1,5", "1.2.3", "-", "--", "free", True, [], {}, "9" * 41, "1e99"]
+    "sent",
+    ["1-2-3", "$5", "5 USD", "1,5", "1.2.3", "-", "--", "free", True, [], {}, "9" * 41, Decimal("1e400")],
 )
 def test_a_price_is_never_guessed(sent):
     with pytest.raises(Unreadable):
@@ -106,6 +110,7 @@ def test_a_time_is_never_guessed(sent):
         ("plain", ("plain",)),
         ("[Brand] a name that begins with a bracket", ("[Brand] a name that begins with a bracket",)),
         ('["cut short', ('["cut short',)),
+        ('[{"a":1}]', ('[{"a":1}]',)),
         ("[1.50, 2]", ("1.50", "2")),
     ],
 )
@@ -113,7 +118,7 @@ def test_texts(sent, read):
     assert read_texts(sent) == read
 
 
-@pytest.mark.parametrize("sent", [{"a": 1}, [["a"]], [{"a": 1}], '[{"a":1}]', 5, True])
+@pytest.mark.parametrize("sent", [{"a": 1}, [["a"]], [{"a": 1}], 5, True])
 def test_texts_are_never_guessed(sent):
     with pytest.raises(Unreadable):
         read_texts(sent)
@@ -169,9 +174,10 @@ def test_numbers():
 def test_decimal_is_exact():
     assert read_decimal(Decimal("8.261")) == Decimal("8.261")
     assert str(read_decimal("1580.00")) == "1580.00"
+    assert read_decimal(0.1) == Decimal("0.1")
     assert read_decimal("") is None
-    with pytest.raises(Unreadable):
-        read_decimal(Decimal("1e400"))
+    with pytest.raises(Unreadable, match="more digits than a float keeps"):
+        read_decimal(12345678901234567.89)
 
 
 def test_text_and_json():
@@ -190,3 +196,11 @@ def test_a_reason_is_short_and_its_path_leads_there():
     assert len(caught.value.reason) < 100
     assert caught.value.under("[3]").under("variants").path == "variants[3]"
     assert caught.value.under("vid").under("[3]").path == "[3].vid"
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [(2606120857201601800, "2606120857201601800"), (Decimal("7.0"), "7"), ("007", "007"), (None, None)],
+)
+def test_an_id_is_text(sent, read):
+    assert read_id(sent) == read
