@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -18,6 +19,9 @@ from cjasync.config import CHINA_TIME
 from cjasync.errors import ParameterError
 
 _COUNTRY = re.compile("[A-Z]{2}")
+_LARGEST = 2**63 - 1  # what a number on CJ's side holds
+_DIGITS = 20  # of an amount, on either side of the point
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 JsonScalar = str | int | bool | list[str]
 
 
@@ -40,6 +44,11 @@ def _text(value: Any, max_length: int) -> str:
         raise Bad("is empty; leave it out instead")
     if len(value) > max_length:
         raise Bad(f"is {len(value)} characters long; CJ takes {max_length}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Bad("cannot be written as UTF-8: it holds half of a surrogate pair") from None
     return value
 
 
@@ -48,14 +57,15 @@ def text(wire: str, *, max_length: int = 200, required: bool = False) -> Param:
     return Param(wire, lambda value, zone: _text(value, max_length), required)
 
 
-def whole(wire: str, minimum: int = 0, maximum: int | None = None, *, required: bool = False) -> Param:
+def whole(wire: str, minimum: int = 0, maximum: int = _LARGEST, *, required: bool = False) -> Param:
     """A whole number in a range."""
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
         if isinstance(value, bool) or not isinstance(value, int):
             raise Bad(f"expected a whole number, got {value!r}")
-        if value < minimum or (maximum is not None and value > maximum):
-            raise Bad(f"must be {minimum} to {maximum}" if maximum is not None else f"must be {minimum} or more")
+        if not minimum <= value <= maximum:
+            bound = f"{minimum} or more" if value < minimum and maximum == _LARGEST else f"{minimum} to {maximum}"
+            raise Bad(f"must be {bound}")
         return value
 
     return Param(wire, encode, required)
@@ -71,9 +81,12 @@ def amount(wire: str, *, required: bool = False) -> Param:
             number = Decimal(str(value))
         except InvalidOperation:
             raise Bad(f"expected an amount, got {value!r}") from None
-        if not number.is_finite() or number < 0 or abs(number.adjusted()) > 20:
+        if not number.is_finite() or number < 0:
             raise Bad(f"expected an amount of 0 or more, got {value!r}")
-        return format(number, "f")
+        exponent = number.as_tuple().exponent
+        if number.adjusted() >= _DIGITS or not (isinstance(exponent, int) and exponent >= -_DIGITS):
+            raise Bad(f"expected an amount of at most {_DIGITS} digits on either side of the point, got {value!r}")
+        return format(abs(number), "f")
 
     return Param(wire, encode, required)
 
@@ -113,22 +126,30 @@ def boolean(wire: str) -> Param:
 
 
 def _moment(value: Any, zone: tzinfo) -> datetime:
+    """The moment, in that zone."""
+    time = value
     if isinstance(value, str):
         try:
             time = datetime.fromisoformat(value)
         except ValueError:
             raise Bad(f"expected a time such as 2026-01-31 18:00:00, got {value!r}") from None
-        return time if time.tzinfo else time.replace(tzinfo=zone)
-    if not isinstance(value, datetime):
+        time = time if time.tzinfo else time.replace(tzinfo=zone)
+    if not isinstance(time, datetime):
         raise Bad(f"expected a datetime or text, got {value!r}")
-    if value.tzinfo is None:
+    if time.tzinfo is None:
         raise Bad("the datetime has no time zone; give one, e.g. datetime(..., tzinfo=UTC)")
-    return value
+    try:
+        local = time.astimezone(zone)
+    except OverflowError:
+        raise Bad(f"{value} is beyond what a calendar holds") from None
+    if local < _EPOCH:
+        raise Bad(f"{value} lies before 1970")
+    return local
 
 
 def time_text(wire: str) -> Param:
     """A time that CJ reads as `yyyy-MM-dd hh:mm:ss` in its own zone."""
-    return Param(wire, lambda value, zone: _moment(value, zone).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"))
+    return Param(wire, lambda value, zone: f"{_moment(value, zone):%Y-%m-%d %H:%M:%S}")
 
 
 def time_millis(wire: str) -> Param:
@@ -136,8 +157,9 @@ def time_millis(wire: str) -> Param:
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
         if isinstance(value, int) and not isinstance(value, bool):
-            if value < 10**11:
-                raise Bad(f"{value} looks like seconds; CJ wants milliseconds, or give a datetime")
+            if not 10**11 <= value < 10**14:
+                unit = "seconds" if value < 10**11 else "microseconds"
+                raise Bad(f"{value} looks like {unit}; CJ wants milliseconds, or give a datetime")
             return value
         return round(_moment(value, zone).timestamp() * 1000)
 
@@ -151,11 +173,12 @@ def texts(
     options = frozenset(allowed)
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
-        items = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else None
+        several = [value] if isinstance(value, str) else value
+        items = list(islice(several, maximum + 1)) if isinstance(several, Iterable) else None
         if not items:
             raise Bad(f"expected one or more texts, got {value!r}")
         if len(items) > maximum:
-            raise Bad(f"takes {maximum} at most, got {len(items)}")
+            raise Bad(f"takes {maximum} at most")
         for item in items:
             _text(item, 200)
             if options and item not in options:
@@ -194,7 +217,7 @@ def encode(
             continue
         try:
             encoded[params[name].wire] = params[name].encode(value, zone)
-        except Bad as bad:
+        except ValueError as bad:  # Bad, or Python's own about a number too long to be shown
             raise ParameterError(f"{name}: {bad}", endpoint=endpoint) from None
         except KeyError:
             raise ParameterError(f"{name}: no such parameter", endpoint=endpoint) from None
