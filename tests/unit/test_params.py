@@ -61,7 +61,7 @@ FORM = {
     "one_of": re.compile(r"4|10|desc"),
     "flag": re.compile(r"[01]"),
     "boolean": re.compile(r"true|false"),
-    "time_text": re.compile(r"[12]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d"),
+    "time_text": re.compile(r"[1-9]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d"),
     "time_millis": re.compile(r"\d{12,14}"),
     "texts": re.compile(r"(?s).*\S.*"),
     "allowed": re.compile(r"[ab](,[ab])*"),
