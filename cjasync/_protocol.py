@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -29,13 +30,17 @@ from cjasync.quota.facts import PointsInfo, Refusal
 TOKEN_HEADER = "CJ-Access-Token"  # noqa: S105 - the header's name
 BASE_URL = "https://developers.cjdropshipping.com/api2.0/v1"
 BODY_KEPT = 64 * 1024  # bytes of an unreadable answer that its error keeps
+TEXT_KEPT = 1000  # characters of CJ's message
 
 # The codes that say "this token is no longer any good": worth one refresh (CJ's table, 3 Global error codes).
 _STALE_TOKEN = frozenset((1600001, 1600003, 1600030))
 _LOGIN = "authentication/getAccessToken"
-_RATE = re.compile(r"qps limit is\s*(\d+)\s*times?\s*/\s*(\d+)\s*second", re.IGNORECASE)
-_DAILY = re.compile(r"daily request limit\s*\(?\s*(\d+)?", re.IGNORECASE)
-_POINTS = re.compile(r"used today:\s*(\d+).*?remaining:\s*(\d+)(?:.*?required:\s*(\d+))?", re.IGNORECASE | re.DOTALL)
+# Figures of a sane length only: a number of 5000 digits is no number, and no refusal lasts for years.
+_RATE = re.compile(r"qps limit is\s*(\d{1,6})\s*times?\s*/\s*(\d{1,5})\s*second", re.ASCII)
+_DAILY = re.compile(r"daily request limit\s*\(?\s*(\d{1,12})?\b", re.ASCII)
+_POINTS = re.compile(
+    r"used today:\s*(\d{1,12})\b.*?remaining:\s*(\d{1,12})\b(?:.*?required:\s*(\d{1,12})\b)?", re.ASCII | re.DOTALL
+)
 
 
 class Request(Struct, frozen=True):
@@ -56,22 +61,34 @@ class Verdict(Struct, frozen=True):
     request_id: str | None = None
     stale_token: bool = False
     passing: bool = False  # the same request may well work in a moment
+    doubtful: bool = False  # CJ may have carried the request out all the same
 
 
 def check_base_url(url: str, *, allow_http: bool = False) -> str:
     """A base URL without its trailing slash. Plain http would send the token in the clear, except to this machine."""
+    if not isinstance(url, str):
+        raise ConfigError(f"base_url must be text, not {type(url).__name__}")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"base_url {url!r} is not a URL: {error}") from None
+        raise ConfigError(f"base_url is not a URL: {error}") from None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigError("base_url must not hold a user, password, query or fragment")
     if parts.scheme not in ("http", "https") or not host:
         raise ConfigError(f"base_url must begin with https:// (or http:// for this machine), not {url!r}")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError("base_url must not hold a user, password, query or fragment")
-    if parts.scheme == "http" and not allow_http and host not in ("localhost", "::1") and not host.startswith("127."):
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigError(f"base_url {url!r} holds characters that a URL cannot; write them percent-encoded")
+    if parts.scheme == "http" and not allow_http and not _is_this_machine(host):
         raise ConfigError(f"base_url {url!r} would send the token unencrypted; use https, or pass allow_http=True")
     return url.rstrip("/")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name, be it one that begins with 127.
+        return host == "localhost"
 
 
 def build_request(base_url: str, endpoint: Endpoint[Any], params: Mapping[str, Any]) -> Request:
@@ -95,7 +112,7 @@ def _decoder_of(endpoint: Endpoint[Any]) -> AnswerDecoder[Any]:
 def read_answer(endpoint: Endpoint[Any], http_status: int, body: bytes) -> Verdict:
     """Judge an answer: CJ's code first, then the HTTP status, then the shape."""
     try:
-        if http_status == 200:
+        if 200 <= http_status < 300:
             envelope, value = _decoder_of(endpoint).decode(body)
             if envelope.succeeded:
                 return Verdict(value, points=envelope.points_info, request_id=envelope.request_id)
@@ -114,15 +131,32 @@ def _unreadable(endpoint: Endpoint[Any], http_status: int, body: bytes, why: Mal
         error: CJError = RateLimitedError("CJ refused the request for going too fast", **facts)
         return Verdict(error=error, refusal=Refusal(kind="login" if endpoint.path == _LOGIN else "qps"), passing=True)
     if http_status in (401, 403):
-        return Verdict(error=AuthError("CJ refused the token", **facts), stale_token=http_status == 401)
+        return Verdict(error=AuthError("CJ refused access", **facts), stale_token=http_status == 401)
     if http_status >= 500:
-        return Verdict(error=UnavailableError(f"CJ answered HTTP {http_status}", **facts), passing=True)
+        error = UnavailableError(f"CJ answered HTTP {http_status}", **facts)
+        return Verdict(error=error, passing=True, doubtful=True)
+    facts["body"] = body[:BODY_KEPT]
     if 300 <= http_status < 400:
         text = f"CJ answered with a redirect (HTTP {http_status}), which is not followed so that the token stays here"
-        return Verdict(error=BadResponseError(text, body=body[:BODY_KEPT], **facts))
+        return Verdict(error=BadResponseError(text, **facts), doubtful=True)
     text = f"the answer {why} (HTTP {http_status}, {len(body)} bytes, at {why.path}; it begins {_begins(body)})"
-    error = BadResponseError(text, body=body[:BODY_KEPT], path=why.path, **facts)
-    return Verdict(error=error, passing=http_status == 200)
+    success = http_status < 300
+    return Verdict(error=BadResponseError(text, path=why.path, **facts), passing=success, doubtful=success)
+
+
+def conceal(error: CJError, endpoint: Endpoint[Any], request: Request, token: str | None) -> None:
+    """Take out of an error what must not be seen, should CJ's answer repeat it."""
+    if not endpoint.authenticated and isinstance(error, BadResponseError):  # what it holds, if anything, is tokens
+        error.body = b""
+        if error.path is not None:
+            error.args = (f"the answer cannot be read at {error.path} (HTTP {error.http_status})",)
+    secrets = [token] if token else []
+    if not endpoint.authenticated and request.body is not None:
+        secrets += msgspec.json.decode(request.body, type=dict[str, str]).values()
+    for secret in secrets:
+        error.args = (error.message.replace(secret, "***"),)
+        if isinstance(error, BadResponseError):
+            error.body = error.body.replace(secret.encode(), b"***")
 
 
 def _begins(body: bytes) -> str:
@@ -130,7 +164,8 @@ def _begins(body: bytes) -> str:
 
 
 def _refused(endpoint: Endpoint[Any], http_status: int, envelope: Envelope[Any]) -> Verdict:
-    code, said = envelope.code, (envelope.message or "").lower()
+    code, text = envelope.code, (envelope.message or "")[:TEXT_KEPT].strip()
+    said = text.lower()
     facts: dict[str, Any] = {
         "code": code,
         "http_status": http_status,
@@ -138,7 +173,7 @@ def _refused(endpoint: Endpoint[Any], http_status: int, envelope: Envelope[Any])
         "endpoint": endpoint.path,
         "points": envelope.points_info,
     }
-    text = envelope.message or f"CJ answered code {code}"
+    text = text or "CJ refused without saying why"
     told: dict[str, Any] = {"points": envelope.points_info, "request_id": envelope.request_id}
     refusal = _refusal(endpoint, http_status, code, said)
     if refusal is not None and refusal.kind in ("qps", "login"):
@@ -146,13 +181,16 @@ def _refused(endpoint: Endpoint[Any], http_status: int, envelope: Envelope[Any])
     if refusal is not None:
         spent = QuotaExhaustedError(text, bucket=refusal.kind, used=refusal.used, limit=refusal.limit, **facts)
         return Verdict(error=spent, refusal=refusal, **told)
-    cls = CODES.get(code or 0) or CODES.get(http_status) or (UnavailableError if http_status >= 500 else APIError)
+    broken = http_status >= 500 or 500 <= (code or 0) < 600  # CJ was seen to put HTTP's codes into the body
+    cls = CODES.get(code or 0) or CODES.get(http_status) or (UnavailableError if broken else APIError)
     if code == 1600000 and "has been added" in said:
         return Verdict(error=AlreadyExistsError(text, **facts), **told)
     if cls in (QuotaExhaustedError, RateLimitedError):
         cls = APIError  # `_refusal` has taken all that are really about a quota
-    stale = code in _STALE_TOKEN or http_status == 401 or (code == 401)
-    return Verdict(error=cls(text, **facts), stale_token=stale, passing=cls is UnavailableError, **told)
+    stale = code in _STALE_TOKEN or 401 in (code, http_status)
+    passing = cls is UnavailableError
+    doubtful = passing and (broken or code != 1600000)  # "system busy" is an answer: it was not carried out
+    return Verdict(error=cls(text, **facts), stale_token=stale, passing=passing, doubtful=doubtful, **told)
 
 
 def _refusal(endpoint: Endpoint[Any], http_status: int, code: int | None, said: str) -> Refusal | None:
