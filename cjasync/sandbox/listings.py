@@ -12,11 +12,11 @@ from cjasync.sandbox.filters import list_clauses, search_clauses, select
 from cjasync.sandbox.order import Sorter, Span
 from cjasync.sandbox.query import Query, param_error
 from cjasync.sandbox.rows import ListRows
-from cjasync.sandbox.search_rows import search_row
+from cjasync.sandbox.search_rows import SearchRows
 from cjasync.sandbox.settings import Settings
 from cjasync.sandbox.state import State
 
-_SEARCH_COLUMNS = {1: "listed", 2: "low", 4: "stock"}
+_SEARCH_ORDERS = {1: "listed", 2: "low", 3: "created", 4: "stock"}
 
 
 def routes(state: State) -> list[web.RouteDef]:
@@ -34,6 +34,7 @@ class Listings:
     def __init__(self, state: State) -> None:
         self._state = state
         self._rows = ListRows(state.catalogue)
+        self._search_rows = SearchRows(state.catalogue, sparse=state.settings.listv2_sparse)
         self._sorter = Sorter()
 
     async def product_list(self, request: web.Request) -> web.StreamResponse:
@@ -67,9 +68,7 @@ class Listings:
         span = self._span(
             search_clauses(query), None if start is None else start / 1000, None if end is None else end / 1000
         )
-        order = _SEARCH_COLUMNS.get(query.integer("orderBy", 0), "match")
-        if query.integer("orderBy", 0) == 3:
-            order = "created"
+        order = _SEARCH_ORDERS.get(query.integer("orderBy", 0), "match")
         descending = (query.text("sort") or "desc").lower() != "asc"
         numbers = self._cut(span, order, page, size, descending=descending)
         self._state.stats.rows += len(numbers)
@@ -100,14 +99,13 @@ class Listings:
     ) -> bytes:
         catalogue = self._state.catalogue
         total = _total(span, settings.listv2_total, settings.listv2_window)
-        features = frozenset(query.texts("features"))
-        products = [catalogue.product(number) for number in numbers]
-        related = {product.category.id: product.category for product in products}
         keyword = query.text("keyWord")
+        related = {catalogue.categories[catalogue.category[number]] for number in numbers} if keyword else set()
         content = {
-            "productList": [search_row(product, features, sparse=settings.listv2_sparse) for product in products],
+            "productList": msgspec.Raw(self._search_rows.page(numbers, frozenset(query.texts("features")))),
             "relatedCategoryList": [
-                {"id": leaf.id, "name": leaf.name, "currentLevel": 3} for leaf in list(related.values())[:10] if keyword
+                {"id": leaf.id, "name": leaf.name, "currentLevel": 3}
+                for leaf in sorted(related, key=lambda leaf: leaf.name)[:10]
             ],
             "storeList": [],
             "keyWord": keyword,

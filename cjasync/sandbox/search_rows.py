@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from cjasync.sandbox.catalogue import Catalogue
 from cjasync.sandbox.product import Product
 
 _TYPE_CODES = {"SUPPLIER_PRODUCT": "4", "SUPPLIER_SHIPPED_PRODUCT": "5"}
+_ROWS_KEPT = 20_000
 _ALWAYS_NULL = [
     "nowPrice",
     "discountPrice",
@@ -26,6 +29,31 @@ _ALWAYS_NULL = [
     "directMinOrderNum",
     "propertyKey",
 ]
+
+
+class SearchRows:
+    """Renders the rows of one catalogue and keeps the last ones: one question reaches no more than 6,000."""
+
+    def __init__(self, catalogue: Catalogue, *, sparse: bool) -> None:
+        self._catalogue = catalogue
+        self._sparse = sparse
+        self._kept: dict[tuple[int, int, int, frozenset[str]], bytes] = {}
+
+    def page(self, numbers: Iterable[int], features: frozenset[str]) -> bytes:
+        """The JSON array of these products' rows."""
+        catalogue, kept = self._catalogue, self._kept
+        if len(kept) > _ROWS_KEPT:
+            kept.clear()
+        rows: list[bytes] = []
+        for number in numbers:
+            # The price is all that changes in a row.
+            question = (number, catalogue.low[number], catalogue.high[number], features)
+            row = kept.get(question)
+            if row is None:
+                values = search_row(catalogue.product(number), features, sparse=self._sparse)
+                row = kept[question] = msgspec.json.encode(values)
+            rows.append(row)
+        return b"[%b]" % b",".join(rows)
 
 
 def search_row(product: Product, features: frozenset[str], *, sparse: bool) -> dict[str, Any]:
