@@ -253,7 +253,7 @@ def assert_reported(skipped: tuple[Any, ...], made: list[Spelled]) -> None:
 
 
 @pytest.mark.parametrize("model", ROWS, ids=lambda model: model.__name__)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_every_row_is_read_exactly_or_reported(model, data):
     made = data.draw(st.lists(rows(model), min_size=1, max_size=3))
@@ -296,7 +296,7 @@ facts = st.one_of(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_every_page_is_read_exactly(shape, data):
     model = models.SearchProduct if shape is SearchData else models.ListedProduct
@@ -340,7 +340,7 @@ anything = st.recursive(
 
 
 @pytest.mark.parametrize("model", ROWS, ids=lambda model: model.__name__)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_the_fast_way_and_the_patient_way_agree(model, data):
     wires = sorted({wire for field in model.__model_fields__.values() for wire in field.wires})
