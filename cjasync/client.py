@@ -16,7 +16,6 @@ from cjasync._call import RawAnswer
 from cjasync._clock import SYSTEM_CLOCK, Clock
 from cjasync._engine import Engine, captured
 from cjasync._protocol import check_base_url
-from cjasync._secret import Secret
 from cjasync._services import Services
 from cjasync.auth import FileTokenStore, MemoryTokenStore, TokenManager, TokenStore
 from cjasync.config import Plan, RequestOptions, Settings
@@ -83,11 +82,7 @@ class CJClient:
         config: Settings | None = None,
         **settings: Any,
     ) -> None:
-        given = {"plan": plan, "quota": quota, **settings}
-        if api_key is not None:
-            given["api_key"] = Secret(api_key)
-        if access_token is not None:
-            given["access_token"] = Secret(access_token)
+        given = {"api_key": api_key, "access_token": access_token, "plan": plan, "quota": quota, **settings}
         try:
             config = msgspec.structs.replace(
                 config or Settings(), **{name: value for name, value in given.items() if value is not None}
@@ -100,7 +95,7 @@ class CJClient:
             _hooks.logger.setLevel("DEBUG")
             hooks = (*hooks, _hooks.log)
         credential = config.api_key or config.access_token
-        if credential is None or not credential.reveal().strip():
+        if credential is None or not credential:
             raise ConfigError("no credentials: give api_key or access_token, or set CJ_API_KEY or CJ_ACCESS_TOKEN")
         self.config = config
         self._clock = clock

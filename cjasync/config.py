@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -46,15 +47,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     listv2_window: int | None = 6000
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if name == "costs":
-                bad = {path: cost for path, cost in value.items() if not isinstance(cost, int) or cost < 0}
-                if bad:
-                    raise ConfigError(f"Plan.costs must map paths to points of 0 or more, not {bad}")
-            elif value is not None and (isinstance(value, bool) or not value > 0):
-                raise ConfigError(f"Plan.{name} must be above 0, or None for no limit; not {value!r}")
-        msgspec.structs.force_setattr(self, "costs", dict(self.costs))
+        for name in ("qps", "ip_qps", "login_interval"):
+            _check(f"Plan.{name}", getattr(self, name), "no limit")
+        for name in ("accounts_per_ip", "daily_calls", "daily_points", "sourcing_daily", "list_window"):
+            _check(f"Plan.{name}", getattr(self, name), "no limit", whole=True)
+        _check("Plan.listv2_window", self.listv2_window, "no limit", whole=True)
+        costs = dict(self.costs) if isinstance(self.costs, Mapping) else None
+        if costs is None or not all(isinstance(cost, int) and cost >= 0 for cost in costs.values()):
+            raise ConfigError(f"Plan.costs must map paths to points of 0 or more, not {self.costs!r}")
+        msgspec.structs.force_setattr(self, "costs", costs)
 
     @classmethod
     def free(cls) -> Plan:
@@ -103,14 +104,10 @@ class RequestOptions(Struct, frozen=True, kw_only=True):
     priority: Priority = "interactive"
 
     def __post_init__(self) -> None:
-        for name in ("timeout", "deadline"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(f"{name} must be above 0 seconds, not {value!r}")
-        if self.retries < 0:
-            raise ConfigError(f"retries must be 0 or more, not {self.retries!r}")
-        if self.max_wait is not None and not self.max_wait >= 0:
-            raise ConfigError(f"max_wait must be 0 seconds or more, not {self.max_wait!r}")
+        _check("timeout", self.timeout)
+        _check("deadline", self.deadline, "no deadline")
+        _check("retries", self.retries, whole=True, zero=True)
+        _check("max_wait", self.max_wait, "any wait", zero=True)
         if self.priority not in ("interactive", "background"):
             raise ConfigError(f"priority must be interactive or background, not {self.priority!r}")
 
@@ -126,8 +123,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     on_exhausted: "raise" QuotaExhaustedError at a day's end, or "wait" for the reset.
     background_reserve: share of the day's budget that background calls leave to interactive ones.
     zone: the zone of CJ's text dates. coalesce: identical reads in flight are one request.
-    connections: open at the same time. max_body: bytes of an answer, inflated. grace: seconds that calls in flight
-    are given when the client is closed.
+    cache: keep what hardly ever changes, the categories and the warehouses, for a day.
+    connections: open at the same time.
+    max_body, max_ratio, max_depth: the most of an answer that is taken in: bytes once inflated, how many times its
+    size on the wire that may be, and levels of JSON within JSON.
+    grace: seconds that calls in flight are given when the client is closed.
     """
 
     api_key: Secret | None = None
@@ -143,9 +143,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     options: RequestOptions = msgspec.field(default_factory=RequestOptions)
     zone: tzinfo = CHINA_TIME
     coalesce: bool = True
+    cache: bool = False
     connections: int = 100
     max_body: int = 64 * 1024 * 1024
+    max_ratio: int = 200
+    max_depth: int = 64
     grace: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("api_key", "access_token"):
+            msgspec.structs.force_setattr(self, name, _secret(name, getattr(self, name)))
+        for name, kind in (("plan", Plan), ("options", RequestOptions), ("zone", tzinfo)):
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(f"{name} must be a {kind.__name__}, not {getattr(self, name)!r}")
+        for name in ("connections", "max_body", "max_ratio", "max_depth"):
+            _check(name, getattr(self, name), whole=True)
+        _check("grace", self.grace, zero=True)
+        if self.on_exhausted not in ("raise", "wait"):
+            raise ConfigError(f"on_exhausted must be raise or wait, not {self.on_exhausted!r}")
+        _check("background_reserve", self.background_reserve, zero=True)
+        if self.background_reserve >= 1:
+            raise ConfigError(f"background_reserve must be below 1, not {self.background_reserve!r}")
 
     @classmethod
     def from_env(
@@ -167,17 +185,38 @@ class Settings(Struct, frozen=True, kw_only=True):
             if not isinstance(value, str):
                 raise ConfigError(f"{key} must be text")
             match key:
-                case "api_key" | "access_token":
-                    settings[key] = Secret(value)
                 case "plan":
                     settings[key] = Plan.named(value)
                 case "quota_url":
                     settings["quota"] = value
-                case "base_url":
+                case "api_key" | "access_token" | "base_url":
                     settings[key] = value
                 case _:
                     raise ConfigError(f"profile {name}: unknown setting {key!r}")
         return cls(**{**settings, **{name: value for name, value in overrides.items() if value is not None}})
+
+
+def _check(name: str, value: Any, none: str = "", *, whole: bool = False, zero: bool = False) -> None:
+    """A finite number above 0, or 0 itself if `zero`; None if that means something."""
+    if value is None and none:
+        return
+    number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not number or (isinstance(value, float) and not math.isfinite(value)) or value < 0 or (value == 0 and not zero):
+        kind = f"a {'whole ' if whole else ''}number {'of 0 or more' if zero else 'above 0'}"
+        raise ConfigError(f"{name} must be {kind}{f', or None for {none}' if none else ''}; not {value!r}")
+
+
+def _secret(name: str, value: Any) -> Secret | None:
+    """Without the line break that a file or a shell put behind it."""
+    if value is None:
+        return None
+    text = value.reveal() if isinstance(value, Secret) else value
+    if not isinstance(text, str):
+        raise ConfigError(f"{name} must be text, not {type(text).__name__}")
+    text = text.strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigError(f"{name} holds a blank, a line break or another character that none of CJ's has")
+    return Secret(text)
 
 
 def _read_profile(name: str, environment: Mapping[str, str]) -> dict[str, Any]:
