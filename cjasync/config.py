@@ -52,9 +52,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         for name in ("accounts_per_ip", "daily_calls", "daily_points", "sourcing_daily", "list_window"):
             _check(f"Plan.{name}", getattr(self, name), "no limit", whole=True)
         _check("Plan.listv2_window", self.listv2_window, "no limit", whole=True)
-        costs = dict(self.costs) if isinstance(self.costs, Mapping) else None
+        told: Any = self.costs
+        costs: Any = dict(told) if isinstance(told, Mapping) else None
         if costs is None or not all(isinstance(cost, int) and cost >= 0 for cost in costs.values()):
-            raise ConfigError(f"Plan.costs must map paths to points of 0 or more, not {self.costs!r}")
+            raise ConfigError(f"Plan.costs must map paths to points of 0 or more, not {told!r}")
         msgspec.structs.force_setattr(self, "costs", costs)
 
     @classmethod
