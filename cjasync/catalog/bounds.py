@@ -7,44 +7,65 @@ lie inside, and the row that cut the window must come back. Only where that fail
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from cjasync.catalog.listing import Ask, Breach, Learn, Learnt, Steps
-from cjasync.catalog.question import Facts, Region, Reply
+from cjasync.catalog.question import Facts, Mode, Region, Reply
 
 QUARTER = 900  # every zone on earth is a multiple of a quarter of an hour
 WIDEST = 14 * 4  # and at most 14 hours off
 FAR = 30 * 86400
+NOON = "12:xx in a bound is read as 00:xx"
 
 
 def check_rows(reply: Reply, region: Region, moments: list[int], facts: Facts) -> Steps:
     """The rows must be in order of time and lie where they were asked for."""
-    rungs_below = "plain" if facts.times == "row" else "blind"
     if any(later < earlier for earlier, later in pairwise(moments)):
-        raise Breach("plain" if rungs_below == "plain" else "blind", "rows do not come in order of their create time")
-    early = region.start is not None and bool(moments) and moments[0] < region.start
-    late = region.end is not None and bool(moments) and moments[-1] > region.end
-    if early or late:
-        yield from calibrate(moments[0] if early else moments[-1], facts)
-        raise Breach("plain" if rungs_below == "plain" else "blind", "rows lie outside the times that were asked for")
+        raise Breach(below(facts), "rows do not come in order of their create time")
+    yield from check_inside(moments, region, facts)
 
 
-def calibrate(moment: int, facts: Facts) -> Steps:
-    """Find how bounds are read, from a moment at which a product was certainly created.
+def check_inside(moments: Sequence[int], region: Region, facts: Facts) -> Steps:
+    """The rows must lie where they were asked for."""
+    if not moments:
+        return
+    first, last = min(moments), max(moments)
+    early = region.start is not None and first < region.start
+    if early or (region.end is not None and last > region.end):
+        if any(bound is not None and _at_lunch(bound, facts) for bound in (region.start, region.end)):
+            raise Learnt({"noon": True}, NOON)
+        yield from calibrate((region.start if early and region.start is not None else last, first), facts)
+        raise Breach(below(facts), "rows lie outside the times that were asked for")
+
+
+def below(facts: Facts) -> Mode:
+    """The mode for a server whose rows do not follow their create time."""
+    return "plain" if facts.times == "row" else "blind"
+
+
+def calibrate(moments: Iterable[int], facts: Facts) -> Steps:
+    """Find how bounds are read, from moments at which products were certainly created (they may be gone by now).
 
     Returns where they mean what they should; raises `Learnt` with what was found, `Breach` where no zone explains it.
     """
     if facts.times == "id":
         raise Breach("blind", "ids do not carry the time that the filter goes by")
-    exact = (yield from _admits(moment, moment)) and not (yield from _admits(moment, moment + 1))
-    if not exact:
-        yield from _explain(moment, facts)
-    (reply,) = yield [Ask(Region(end=moment), 1, "bounds", "desc")]
-    newest = max((created for created in reply.times if created is not None), default=None)
-    if newest is None or newest < moment:
-        (reply,) = yield [Ask(Region(end=moment + 1), 1, "bounds", "desc")]
-        if not facts.before and moment in reply.times:
-            raise Learnt({"before": True}, "createTimeTo excludes its own second")
+    suspects = []
+    for moment in dict.fromkeys(moments):
+        if (yield from _exact(moment)):
+            break
+        suspects.append(moment)
+    else:
+        for moment in suspects:
+            yield from _explain(moment, facts)
+        return  # what was there is gone: the catalogue moves, the bounds do not
+    if not facts.before:
+        (reply,) = yield [Ask(Region(end=moment), 1, "bounds", "desc")]
+        if moment not in reply.times:
+            (reply,) = yield [Ask(Region(end=moment + 1), 1, "bounds", "desc")]
+            if moment in reply.times:
+                raise Learnt({"before": True}, "createTimeTo excludes its own second")
     yield Learn({"checked": True})
 
 
@@ -57,14 +78,11 @@ def _admits(moment: int, bound: int) -> Steps:
 
 def _explain(moment: int, facts: Facts) -> Steps:
     """Why a lower bound at `moment` is not exact."""
-    lunch = (moment + facts.zone) // 3600 % 24 == 12
-    if lunch and not facts.noon:
-        edge, after = (moment + facts.zone) // 86400 * 86400 + 43199 - facts.zone, moment // 60 * 60 + 3660
-        if (yield from _admits(moment, edge)) and not (yield from _admits(moment, after)):
-            raise Learnt({"noon": True}, "12:xx in a bound is read as 00:xx")
-    if not facts.after and (yield from _admits(moment, moment - 1)) and not (yield from _admits(moment, moment + 1)):
-        if (yield from _admits(moment, moment)):
-            return  # it was gone for a moment, or came back: the catalogue moves, the bounds do not
+    if _at_lunch(moment, facts):
+        noon = (moment + facts.zone) // 86400 * 86400 + 43200 - facts.zone
+        if (yield from _admits(moment, noon - 1)) and not (yield from _admits(moment, noon + 3600)):
+            raise Learnt({"noon": True}, NOON)
+    if not facts.after and (yield from _admits(moment, moment - 1)) and not (yield from _admits(moment, moment)):
         raise Learnt({"after": True}, "createTimeFrom excludes its own second")
     (near, far) = yield [Ask(Region(start=moment - FAR), 1, "bounds"), Ask(Region(start=moment + FAR), 1, "bounds")]
     if far.keys and far.times[0] is not None and far.times[0] <= moment:
@@ -81,10 +99,15 @@ def _explain(moment: int, facts: Facts) -> Steps:
     while high - low > 1:
         probe = (low + high) // 2
         low, high = (probe, high) if (yield from _admits(moment, moment + steps[probe] * QUARTER)) else (low, probe)
-    if steps[low]:
+    if steps[low] and (yield from _exact(moment, steps[low] * QUARTER)):
         zone = facts.zone + steps[low] * QUARTER
         raise Learnt({"zone": zone}, f"the filter's clock is {zone / 3600:+g} h from UTC")
 
 
+def _exact(moment: int, shift: int = 0) -> Steps:
+    """Does a lower bound at `moment` show what was created then, and one a second later not? (On a shifted clock.)"""
+    return (yield from _admits(moment, moment + shift)) and not (yield from _admits(moment, moment + shift + 1))
+
+
 def _at_lunch(moment: int, facts: Facts) -> bool:
-    return (moment + facts.zone) // 3600 % 24 == 12
+    return not facts.noon and (moment + facts.zone) // 3600 % 24 == 12

@@ -25,6 +25,7 @@ class Cover:
         self.region = region
         self.facts = facts
         self.categories = categories
+        self.first: Reply | None = None
         self.total = 0
         self.keys: dict[int, int | None] = {}
         self.requests = 0
@@ -42,11 +43,17 @@ class Cover:
         mode = self.facts.mode
         return Certificate(self.region, self.total, len(self.keys), self.requests, self.repaired, mode, proof)
 
+    def look(self) -> Steps:
+        """Read the first page, which tells how large the region is."""
+        (self.first,) = yield from self._ask([Ask(self.region, 1, "tie")])
+        self.total = self.first.total
+
     def read(self, prices: Sequence[int] = ()) -> Steps:
-        """Read the region, whose size is not known yet; `prices` are of some of its rows."""
-        (first,) = yield from self._ask([Ask(self.region, 1, "tie")])
-        self.total = first.total
-        yield from self._whole(self.region, first, [*prices, *seen_prices(first)], self.facts.window)
+        """Read the region; `prices` are of some of its rows."""
+        if self.first is None:
+            yield from self.look()
+        assert self.first is not None
+        yield from self._whole(self.region, self.first, [*prices, *seen_prices(self.first)], self.facts.window)
 
     def _ask(self, asks: list[Ask]) -> Steps:
         replies: list[Reply] = (yield asks) if asks else []
@@ -131,20 +138,32 @@ def unit(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
 
 
 def _spread(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
-    """A job per category, or else per price band; returns whether one of the filters has an effect."""
+    """A job per category, or else per price band: whichever adds up. Returns whether one of the filters has an effect."""
     by_name = [narrower(job.region, category=name) for name in categories if job.region.category is None]
+    best: tuple[int, list[Region], list[Reply]] | None = None
+    whole = job.rows
     for parts in (by_name, *by_price(job.region, job.rows, facts.window, job.prices)):
-        replies: list[Reply] = (yield [Ask(part, 1, "part") for part in parts]) if parts else []
-        totals = [reply.total for reply in replies]
-        if not totals or ignored(totals, job.rows):
+        if not parts:
             continue
-        for part, reply in zip(parts, replies, strict=True):
-            if reply.total:
-                yield Spawn(Unit(part, reply.total, tuple(seen_prices(reply))))
-        if sum(totals) < job.rows:
-            yield Certificate(job.region, job.rows - sum(totals), 0, 0, 0, facts.mode, "none")
-        return True
-    return False
+        last, *replies = yield [Ask(job.region, 1, "part"), *(Ask(part, 1, "part") for part in parts)]
+        whole = last.total
+        totals = [reply.total for reply in replies]
+        if ignored(totals, whole):
+            continue
+        left = max(0, whole - sum(totals))
+        if best is None or left < best[0]:
+            best = left, parts, replies
+        if not left:
+            break
+    if best is None:
+        return False
+    left, parts, replies = best
+    for part, reply in zip(parts, replies, strict=True):
+        if reply.total:
+            yield Spawn(Unit(part, reply.total, tuple(seen_prices(reply))))
+    if left:
+        yield Certificate(job.region, left, 0, 0, 0, facts.mode, "none")
+    return True
 
 
 def ignored(totals: list[int], whole: int) -> bool:

@@ -12,6 +12,8 @@ from cjasync.catalog.listing import Ask, Breach, Learn, Listing, Outgrown, Range
 from cjasync.catalog.question import Certificate, Facts, Region, Reply, Sort
 
 BANDS_AT_ONCE = 16
+SWEEPS = 3
+COUNTS = 3  # of products without a create time: an arrival in between looks like one
 
 
 class Opening(Struct, frozen=True, tag="opening"):
@@ -30,13 +32,13 @@ class Newer(Struct, frozen=True, tag="newer"):
     """Count what the time filter of the walk leaves out: products after its end, products without a create time."""
 
     end: int
-    timed: int
 
 
 class Hidden(Struct, frozen=True, tag="hidden"):
     """Find the `count` products without a create time. `bands`: (lowest, highest price, timed products there)."""
 
     count: int
+    end: int
     bands: tuple[tuple[int, int, int], ...]
 
 
@@ -50,6 +52,12 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
     (head,) = yield [Ask(everything.region, 1, "head")]
     everything.take(1, head)
     yield Learn({"before": head.total})
+    if head.total and head.total % facts.size == 0 and head.total < facts.window:
+        (beyond,) = yield [Ask(everything.region, head.total // facts.size + 1, "beyond")]
+        if beyond.keys:
+            yield Learn({"capped": True})
+            yield Spawn(Range(job.start, job.end, facts.window + 1))
+            raise Breach("keyset", f"the server counts to {head.total} and shows more")
     if head.total <= facts.window:
         try:
             yield from everything.finish(facts.pages(head.total))
@@ -74,12 +82,24 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
 
 
 def newer(job: Newer, facts: Facts, categories: Sequence[str]) -> Steps:
-    """The difference between all products and those with a create time up to the end of the walk."""
-    whole, after = yield [
-        Ask(Region(), 1, "newest", "desc"),
-        Ask(Region(start=job.end + 1), 1, "newest"),
-    ]
-    yield Learn({"hidden": max(0, whole.total - after.total - job.timed)})
+    """Count what has no create time, while the catalogue changes: the least of several counts."""
+    yield Learn({"hidden": (yield from _uncounted(job.end))})
+
+
+def _uncounted(end: int) -> Steps:
+    """All products, less those created up to `end`, less those created later; 0 as soon as one count says so."""
+    least: int | None = None
+    for _ in range(COUNTS):
+        whole, timed, after = yield [
+            Ask(Region(), 1, "newest", "desc", burst=3),
+            Ask(Region(end=end), 1, "newest", "desc"),
+            Ask(Region(start=end + 1), 1, "newest"),
+        ]
+        count = max(0, whole.total - timed.total - after.total)
+        least = count if least is None else min(least, count)
+        if not least:
+            break
+    return least
 
 
 def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -100,19 +120,23 @@ def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:
             at_front = sort
             top = min(facts.reach, facts.pages(job.count))
             yield from front.ask(range(top, 1, -1), "hidden")
-            for page in range(top - 1, 0, -1):
-                if page not in front.joints:
-                    yield from front.mend(page)
+            yield from front.join()
         keys.update(front.untimed)
         requests += front.asked
         if at_front:
             break
-    for n in range(0, len(job.bands), BANDS_AT_ONCE):
-        if len(keys) >= job.count:
+    count = job.count
+    for _ in range(SWEEPS):
+        if len(keys) >= count:
             break
-        requests += yield from _bands(job.bands[n : n + BANDS_AT_ONCE], at_front, keys, facts, categories)
-    proof = "ordered" if len(keys) >= job.count else "none"
-    yield Certificate(Region(), max(job.count, len(keys)), len(keys), requests, 0, "hidden", proof)
+        for n in range(0, len(job.bands), BANDS_AT_ONCE):
+            if len(keys) >= count:
+                break
+            requests += yield from _bands(job.bands[n : n + BANDS_AT_ONCE], at_front, keys, facts, categories)
+        if len(keys) < count:  # some were gone, or changed their price and slipped from band to band
+            count = min(count, (yield from _uncounted(job.end)))
+    proof = "ordered" if len(keys) >= count else "none"
+    yield Certificate(Region(), max(count, len(keys)), len(keys), requests, 0, "hidden", proof)
 
 
 def _bands(
@@ -138,17 +162,17 @@ def _bands(
             keys.update(item for item, moment in whole.keys.items() if moment is None)
             requests += whole.requests + 1
             continue
-        pages = range(page + 1, last + 1)
         if at_front:  # only as far as they go
-            for page in pages:
-                if listing.times or page > facts.reach:
-                    break
-                yield from listing.ask([page], "hidden")
+            top = page
+            while top < min(last, facts.reach) and not listing.times:
+                top += 1
+                yield from listing.ask([top], "hidden")
         else:
-            yield from listing.ask(pages[::-1], "hidden")
-            while page > 1 and not listing.times:
+            yield from listing.ask(range(last, page, -1), "hidden")
+            while page > 1 and not listing.times:  # they begin on an earlier page
                 page -= 1
                 yield from listing.ask([page], "hidden")
+        yield from listing.join()
         keys.update(listing.untimed)
         requests += listing.asked
     return requests

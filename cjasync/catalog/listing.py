@@ -132,24 +132,31 @@ class Listing:
         (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
         return low <= high and low_era == high_era
 
-    def ask(self, pages: Sequence[int], kind: str = "page") -> Steps:
+    def ask(self, pages: Sequence[int], kind: str = "page", burst: int = 0) -> Steps:
         """Read these pages, all in flight together."""
         if pages:
-            replies = yield [Ask(self.region, page, kind, self.sort, burst=len(pages)) for page in pages]
+            replies = yield [Ask(self.region, page, kind, self.sort, max(burst, len(pages))) for page in pages]
             for page, reply in zip(pages, replies, strict=True):
                 self.take(page, reply)
 
     def finish(self, top: int) -> Steps:
         """Read what is left of pages `top` down to 1, and on while the list is longer; repair every doubtful border."""
         yield from self.ask([page for page in range(top, self.floor, -1) if page not in self.totals])
+        yield from self.join()
+        while self.totals and self.repairs < MAX_REPAIRS:
+            top = max(self.totals)
+            total = self.totals[top][0]
+            if total <= top * self.facts.size:
+                return
+            if top >= self.facts.reach:
+                raise Outgrown(total)
+            yield from self.ask([top + 1])
+            yield from self.join()
+
+    def join(self) -> Steps:
+        """Read pages again, in pairs, until nothing can have fallen between any two that were read."""
         while self.repairs < MAX_REPAIRS:
-            top = max(self.totals, default=self.floor)
-            if top and self.totals.get(top, (0, 0))[0] > top * self.facts.size:
-                if top >= self.facts.reach:
-                    raise Outgrown(self.totals[top][0])
-                yield from self.ask([top + 1])
-                continue
-            doubtful = next((page for page in range(top - 1, self.floor, -1) if page not in self.joints), None)
+            doubtful = next((page for page in self.totals if page + 1 in self.totals and page not in self.joints), None)
             if doubtful is None:
                 return
             yield from self.mend(doubtful)
@@ -162,11 +169,9 @@ class Listing:
         """
         self.repairs += 1
         (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
-        if low_era == high_era:
-            yield from self.ask([page + 1], "repair")
+        if low_era == high_era or abs(low - high) < self.facts.size // 2:
+            yield from self.ask([page + 1], "repair", burst=2)
             yield from self.ask([page], "repair")
-        elif abs(low - high) < self.facts.size // 2:
-            yield from self.ask([page + 1 if high_era < low_era else page], "repair")
         else:
             self.joints.clear()
             yield from self.ask(sorted(self.totals, reverse=True), "repair")

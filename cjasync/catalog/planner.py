@@ -31,6 +31,7 @@ from cjasync.catalog.state import Job, State, Task, from_bytes, to_bytes
 
 LADDER: tuple[Mode, ...] = ("seek", "keyset", "blind", "plain", "units")
 DEFAULT_WINDOW = 10_000  # where the server sets no limit: larger windows gain nothing and hold bursts open longer
+LOOKING = frozenset({"bounds", "newest", "tail"})
 PATIENCE = 3  # times a page that comes back short is asked for again
 SLACK = 60  # seconds that the server's clock may be ahead of ours
 GENERATIONS = 3  # windows for which products without a create time are remembered
@@ -75,7 +76,7 @@ class Planner:
         base = within or Region()
         facts = facts or Facts(size=page_size, window=max(page_size, window or DEFAULT_WINDOW))
         end = now + SLACK if base.end is None else min(now + SLACK, base.end)
-        end = facts.unit(end)[1]
+        end = facts.clear_of_lunch(end)
         known = tuple(each for each in borders.windows(earlier, facts) if each[1] < end)
         opening = Task(0, Opening(end, base.start, known))
         return cls(State(base, end, facts, open_windows, [opening], categories=list(categories)))
@@ -122,7 +123,7 @@ class Planner:
         if run is None or index not in run.waiting:
             return Events(notes=("an answer that is not needed any more",))
         ask = run.waiting[index]
-        new = self._deliver(answer.rows, ask.region.within(state.base).timed)
+        new = self._deliver(answer.rows, ask, run.task.job)
         try:
             reply = self._judged(question, run, ask, answer)
             if reply is not None:
@@ -148,15 +149,17 @@ class Planner:
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    def _deliver(self, rows: Sequence[Row], timed: bool) -> list[int]:
+    def _deliver(self, rows: Sequence[Row], ask: Ask, job: Job) -> list[int]:
         """The positions of rows that were not delivered yet."""
         state, new = self._state, []
         state.received += len(rows)
+        timed = ask.region.within(state.base).timed
         for position, row in enumerate(rows):
-            item = key(row.pid)
-            if item in state.held:
+            item, moment = key(row.pid), self._moment(row)
+            # What only looks around shows products of windows that are certified and forgotten.
+            known = isinstance(job, Hidden) and moment is not None or ask.kind in LOOKING
+            if item in state.held or (known and (moment is None or moment <= state.end)):
                 continue
-            moment = self._moment(row)
             state.held[item] = moment
             new.append(position)
             if moment is not None or timed:
@@ -197,7 +200,7 @@ class Planner:
                 error = "max_offset"
             else:
                 state.reasons.append(f"page {ask.page} of a window had {len(rows)} rows where the total promises {due}")
-        if len(rows) > due and error is None and state.facts.mode == "seek":
+        if len(rows) > due and error is None and state.facts.mode == "seek" and ask.kind != "beyond":
             raise Breach("keyset", f"the total says {answer.total}, and the pages hold more")
         if error is not None and ask.page > 1:
             reach = max(1, ask.page // 2)
@@ -221,7 +224,7 @@ class Planner:
         if not (isinstance(job, Range) and job.start is None and job.end == state.end and index == 0):
             return
         if state.before is not None and not reply.error and not state.base.timed and state.before > reply.total:
-            self._add(Newer(state.end, reply.total), 0)
+            self._add(Newer(state.end), 0)
 
     # -- strategies ------------------------------------------------------------------------------------------------
 
@@ -258,7 +261,7 @@ class Planner:
         if state.stage == "walk":
             state.stage = "hidden"
             if state.hidden and state.facts.mode != "units":
-                self._add(Hidden(state.hidden, prices.bands(state.price_bins, state.facts)))
+                self._add(Hidden(state.hidden, state.end, prices.bands(state.price_bins, state.hidden, state.facts)))
                 return True
         if state.stage == "hidden":
             state.stage = "closing"
@@ -314,7 +317,7 @@ class Planner:
                 if moment is None or moment > end or (job.start is not None and moment < first)
             }
             self._fade([item for reply in task.log.values() for item in reply.keys if state.held.get(item, 0) is None])
-        elif isinstance(job, Unit):
+        elif isinstance(job, Unit) and not job.spread:  # what `spread` saw belongs to the units that follow
             self._fade([item for reply in task.log.values() for item in reply.keys])
         for question in [number for number in state.short if number // STRIDE == task.id]:
             del state.short[question]
@@ -348,6 +351,7 @@ class Planner:
         self._runs.clear()
         self._flying.clear()
         old, state.tasks = state.tasks, []
+        last, state.end = state.end, state.facts.clear_of_lunch(state.end)
         for task in old:
             job = task.job
             if isinstance(job, Newer):
@@ -356,7 +360,8 @@ class Planner:
                 if state.facts.mode == "units":
                     continue
                 end = job.end if task.end is None else task.end
-                job = Range(job.start, end, min(job.rows, state.facts.window) if end != job.end else job.rows)
+                rows = job.rows if task.end is None else min(job.rows, state.facts.window)
+                job = Range(job.start, state.end if end == last else end, rows)
             elif isinstance(job, Opening) and state.before is not None and len(old) > 1:
                 continue
             self._add(job)

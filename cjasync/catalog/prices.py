@@ -17,9 +17,10 @@ def count(bins: dict[int, int], price: int | None) -> None:
         bins[number] = bins.get(number, 0) + 1
 
 
-def bands(bins: Mapping[int, int], facts: Facts) -> tuple[tuple[int, int, int], ...]:
-    """(lowest, highest price, products) of bands that cover the scale, each within reach of one question."""
-    most = 0.9 * facts.window
+def bands(bins: Mapping[int, int], hidden: int, facts: Facts) -> tuple[tuple[int, int, int], ...]:
+    """(lowest, highest price, products) of bands that cover the scale, each with room for its share of `hidden`."""
+    timed = sum(bins.values())
+    most = 0.9 * facts.window * timed / max(1, timed + hidden)
     found: list[tuple[int, int, int]] = []
     low, held = 0, 0
     for number in sorted(bins):

@@ -145,6 +145,10 @@ class Facts(Struct, frozen=True, kw_only=True):
             return moment - second + 43199, moment - second + 46800
         return moment, moment
 
+    def clear_of_lunch(self, moment: int) -> int:
+        """The moment, or the first one after it that no server reads as half a day earlier."""
+        return replace(self, noon=True).unit(moment)[1]
+
     def from_text(self, start: int | None) -> str | None:
         """`createTimeFrom` for a region that starts then."""
         return None if start is None else text(start + self.zone - self.after)

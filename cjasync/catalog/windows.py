@@ -11,11 +11,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from cjasync.catalog.bounds import calibrate, check_rows
+from cjasync.catalog.bounds import calibrate, check_inside, check_rows
 from cjasync.catalog.cover import Cover, seen_prices
 from cjasync.catalog.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
 from cjasync.catalog.question import Certificate, Facts, Region, Reply
 
+FEW_PAGES = 4  # of one second that are read without asking first how large it is
 TRIES = 12  # spine questions of one window while the window size or the count is found out
 
 
@@ -29,23 +30,33 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     moments = known_times(spine)
     start, stop = facts.unit(moments[-1])
     cut = bisect_left(moments, start)
-    if cut == 0 and job.start is not None and start <= job.start:
-        yield from _crowded(start, stop, job, spine, facts, categories)
-        return
-    closed = Listing(Region(job.start, start - 1), facts)
     seen_start = start == moments[-1]
+    closed = Listing(Region(job.start, start - 1), facts)
     if cut:
         below = (top - 1) * facts.size + cut
         yield Spawn(Range(start, job.end, _left(spine.total - below, facts), seen_start=seen_start))
         closed.take(top, spine, cut, below)
-    else:
+        yield from _close(closed, top, below, job, moments, facts, categories)
+        return
+    # The last page lies inside one second, which begins on an earlier one.
+    below = 0
+    if job.start is None or start > job.start:
         yield from closed.ask([1])
-        below = closed.totals[1][0]
-        known: tuple[int, ...] = ()
-        if below:
-            top, known = yield from _back_to(start, whole, closed, spine, top)
-        yield Spawn(Range(start, job.end, _left(spine.total - below, facts), known, seen_start=seen_start))
-    yield from _close(closed, top, below, job, moments[-1], facts, categories)
+        below = closed.total
+    second = Cover(Region(start, min(stop, job.end)), facts, categories)
+    if not below or top - below // facts.size > FEW_PAGES:
+        yield from second.look()
+    if not below or second.total > facts.window:
+        if stop < job.end:
+            yield Spawn(Range(stop + 1, job.end, _left(spine.total - below - second.total, facts)))
+        if closed.totals:
+            yield from _settle(closed, facts.pages(below), facts, categories, None)
+        yield from second.read(seen_prices(spine))
+        yield second.certificate()
+        return
+    top, known = yield from _back_to(start, whole, closed, spine, top)
+    yield Spawn(Range(start, job.end, _left(spine.total - below, facts), known, seen_start=seen_start))
+    yield from _close(closed, top, below, job, moments, facts, categories)
 
 
 def _last_page(whole: Listing, job: Range, facts: Facts) -> Steps:
@@ -86,7 +97,7 @@ def _back_to(start: int, whole: Listing, closed: Listing, spine: Reply, top: int
 
 
 def _close(
-    closed: Listing, top: int, below: int, job: Range, moment: int, facts: Facts, categories: Sequence[str]
+    closed: Listing, top: int, below: int, job: Range, moments: list[int], facts: Facts, categories: Sequence[str]
 ) -> Steps:
     """Read the closed window below the spine page, and see that its bounds do what they should."""
     skipped = min(len(job.known) // facts.size, top - 1)
@@ -103,7 +114,7 @@ def _close(
     if top - 1 in closed.totals:
         count = closed.totals[top - 1][0]
         if count < (top - 1) * facts.size or (count != below and not facts.checked):
-            yield from calibrate(moment, facts)
+            yield from calibrate((moments[-1], moments[0]), facts)
         elif not facts.checked:
             yield Learn({"checked": True})
     yield from _settle(closed, top, facts, categories, job.start if job.seen_start else None)
@@ -124,7 +135,8 @@ def _settle(
         yield Spawn(Range(region.start, region.end, grown.total))
         return
     if seen_start is not None and listing.times and min(listing.times) > seen_start:
-        yield from calibrate(seen_start, facts)
+        yield from calibrate((seen_start, min(listing.times)), facts)
+    yield from check_inside(listing.times, region, facts)
     if listing.proof != "none":
         yield listing.certificate("seek")
         return
@@ -166,7 +178,7 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
         if at is not None and start <= at:
             second = Cover(Region(start, min(stop, end)), facts, categories)
             yield from second.read(seen_prices(reply))
-            found |= second.keys
+            found.update(second.keys)
             requests += second.requests
             left += second.missing
             at = stop + 1
@@ -181,18 +193,6 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
         mode="keyset",
         proof="none" if left else "atomic",
     )
-
-
-def _crowded(
-    start: int, stop: int, job: Range, spine: Reply, facts: Facts, categories: Sequence[str]
-) -> Steps:
-    """A second with more products than one question reaches: cut it by other filters; time goes on behind it."""
-    region = Region(start, min(stop, job.end))
-    second = Cover(region, facts, categories)
-    yield from second.read(seen_prices(spine))
-    if stop < job.end:
-        yield Spawn(Range(stop + 1, job.end, _left(spine.total - second.total, facts)))
-    yield second.certificate()
 
 
 def _left(rows: int, facts: Facts) -> int:

@@ -6,9 +6,12 @@ import random
 from dataclasses import dataclass, field
 
 from cjasync.catalog.planner import Planner
+from cjasync.catalog.question import Question
 from cjasync.catalog.report import Report
 from tests.simulator.catalogue import START, Catalogue
 from tests.simulator.server import Server
+
+PAUSE = 60  # seconds after which the pages of a window do not join any more
 
 
 @dataclass
@@ -21,6 +24,42 @@ class Walk:
     doubled: int = 0
     ended: float = 0.0
     saved: int = 0  # bytes of the largest checkpoint
+    crashes: int = 0
+
+
+class Budget:
+    """Calls that trickle in, one per so many seconds; a window's burst is set aside as a whole before it begins."""
+
+    def __init__(self, seconds: float, bursts: bool) -> None:
+        self.seconds = seconds
+        self.bursts = bursts
+        self.calls = 1.0
+        self.aside: dict[int, int] = {}  # window -> calls it has paid and not used
+
+    def price(self, question: Question) -> int:
+        """What has to be paid before this question goes out."""
+        if not self.seconds or self.aside.get(question.window, 0) > 0:
+            return 0
+        return question.burst if self.bursts else 1
+
+    def pays(self, question: Question) -> bool:
+        return self.price(question) <= self.calls
+
+    def earn(self, seconds: float) -> None:
+        if self.seconds:
+            self.calls += seconds / self.seconds
+
+    def wait(self, question: Question) -> float:
+        """Wait until it can be paid; returns the seconds."""
+        seconds = max(0.0, (self.price(question) - self.calls) * self.seconds)
+        self.earn(seconds)
+        return seconds
+
+    def spend(self, question: Question) -> None:
+        price = self.price(question)
+        self.calls -= price
+        if self.seconds:
+            self.aside[question.window] = self.aside.get(question.window, 0) + price - 1
 
 
 def walk(
@@ -44,23 +83,21 @@ def walk(
     """
     rng = random.Random(seed)
     result = Walk(planner.report())
-    tokens, paid = 1.0, set()
-    flying = []
+    budget = Budget(seconds, bursts)
+    flying: list[Question] = []
     for _ in range(most):
         flying += planner.next(in_flight)
         if not flying:
             break
-        question = flying.pop(rng.randrange(len(flying)))
+        budget.earn(gap)
+        ready = [n for n, question in enumerate(flying) if budget.pays(question)]
         pause = gap
-        if seconds:
-            needed = float(question.burst) if bursts and question.window not in paid else 1.0
-            paid.add(question.window)
-            tokens += gap / seconds
-            if tokens < needed:
-                pause += (needed - tokens) * seconds
-                tokens = needed
-            tokens -= 1
-        if pause > 60 and question.burst < 2:
+        if not ready:
+            ready = [min(range(len(flying)), key=lambda n: budget.price(flying[n]))]
+            pause += budget.wait(flying[ready[0]])
+        question = flying.pop(rng.choice(ready))
+        budget.spend(question)
+        if pause > PAUSE:
             planner.paused()
         server.advance(server.now + pause)
         answer = server.answer(question)
@@ -70,6 +107,7 @@ def walk(
             saved = planner.to_bytes()
             result.saved = max(result.saved, len(saved))
             planner, flying = Planner.from_bytes(saved), []
+            result.crashes += 1
     else:
         raise AssertionError(f"no end after {most} questions")
     result.report, result.ended = planner.report(), server.now

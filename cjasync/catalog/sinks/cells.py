@@ -19,6 +19,8 @@ _FROM_JSON = msgspec.json.Decoder(float_hook=Decimal)
 
 def utc(time: datetime) -> datetime:
     """The same moment in UTC (the first hours of year 1 have none and stay in their own zone)."""
+    if time.tzinfo is UTC:
+        return time
     try:
         return time.astimezone(UTC)
     except OverflowError:
@@ -70,10 +72,6 @@ FROM_JSON: Mapping[CellKind, Callable[[Any], Any]] = {
 }
 
 TO_TEXT: Mapping[CellKind, Callable[[Any], str]] = {
-    "int": str,
-    "bool": {False: "false", True: "true"}.__getitem__,
-    "decimal": digits,
-    "time": iso,
     "texts": json_text,
     "numbers": lambda numbers: json_text(_number_texts(numbers)),
     "json": json_text,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -17,24 +18,15 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from cjasync.catalog.sinks.cells import CellKind, digits, iso, utc
+from cjasync.catalog.sinks.cells import CellKind, digits, from_json, iso, json_text, utc
 from cjasync.models._model import Field, Model
-from cjasync.models._values import (
-    Span,
-    read_decimal,
-    read_json,
-    read_numbers,
-    read_price,
-    read_text,
-    read_texts,
-    read_time,
-    read_weight,
-)
+from cjasync.models._values import Span, read_texts
 
 Raw = Sequence[Sequence[Any]]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMO_SIZE = 65_536
+_MILLISECOND = timedelta(milliseconds=1)
 _TEXT_LIST = msgspec.json.Decoder(list[str])
 
 
@@ -73,12 +65,12 @@ class Layout:
 class PageConverter:
     """Turns a page of rows into columns of what one format stores.
 
-    cells: how an exact value of each kind is converted (not at all where it is missing). none: what stands for None.
+    cells: how an exact value of each kind is converted; not at all where it is missing. None stays None.
     """
 
-    def __init__(self, layout: Layout, cells: Mapping[CellKind, Callable[[Any], Any]], none: str | None = None) -> None:
+    def __init__(self, layout: Layout, cells: Mapping[CellKind, Callable[[Any], Any]]) -> None:
         self._model = layout.model
-        told = {kind: _unless_none(convert, none) for kind, convert in cells.items()}
+        told = {kind: _unless_none(convert) for kind, convert in cells.items()}
         self._sources = [_source(field, layout.model, told) for field in layout.model.__model_fields__.values()]
 
     def __call__(self, rows: Sequence[Model]) -> list[Sequence[Any]]:
@@ -130,9 +122,13 @@ def _low_and_high(span: Span | None) -> tuple[Decimal | None, Decimal | None]:
 
 
 def _exact(field: Field, value: Any) -> Any:
-    if field.kind.name == "time" and value is not None:
-        return utc(value)
-    return plain(value) if field.kind.name in ("model", "models") else value
+    match field.kind.name:
+        case "time":
+            return _time(value)
+        case "model" | "models" | "json":
+            return from_json(json_text(value if field.kind.name == "json" else plain(value)))
+        case _:
+            return value
 
 
 class _Memo(dict[Any, Any]):
@@ -159,8 +155,8 @@ def _source(
     kind = _columns_of(field)[0].kind
     cell = cells.get(kind)
 
+    read = field.kind.read
     if _is_span(field):
-        read = read_price if field.kind.name == "price" else read_weight
         spans = _Memo(lambda raw: tuple(end if cell is None else cell(end) for end in _low_and_high(read(raw))))
 
         def two_columns(raw: Raw) -> tuple[Sequence[Any], ...]:
@@ -169,22 +165,21 @@ def _source(
 
         return two_columns
     if kind == "decimal":
-        numbers = _Memo(lambda raw: read_decimal(raw) if cell is None else cell(read_decimal(raw)))
+        numbers = _Memo(lambda raw: read(raw) if cell is None else cell(read(raw)))
         return lambda raw: (numbers.column(_told(raw, places)),)
-    exact = _EXACT.get(field.kind.name) if field.kind.lazy or kind == "json" else None
-    steps = [step for step in (exact, cell) if step is not None]
+    exact = _reader(field)
 
     def one_column(raw: Raw) -> tuple[Sequence[Any], ...]:
         column = _told(raw, places)
-        for step in steps:
-            column = list(map(step, column))
-        return (column,)
+        if exact is not None:
+            column = exact(column)
+        return (column if cell is None else list(map(cell, column)),)
 
     return one_column
 
 
-def _unless_none(convert: Callable[[Any], Any], none: str | None) -> Callable[[Any], Any]:
-    return lambda value: none if value is None else convert(value)
+def _unless_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
 
 
 def _told(raw: Raw, places: Sequence[int]) -> Sequence[Any]:
@@ -197,30 +192,38 @@ def _told(raw: Raw, places: Sequence[int]) -> Sequence[Any]:
     return first
 
 
-def _time(raw: Any) -> datetime | None:
-    if type(raw) is int:
-        return _EPOCH + timedelta(0, 0, 0, raw)
-    time = read_time(raw)
+def _reader(field: Field) -> Callable[[Sequence[Any]], Sequence[Any]] | None:
+    """How a raw column becomes exact values; None where they are the same."""
+    read = field.kind.read
+    match field.kind.name:
+        case "time":
+            return lambda column: [
+                _EPOCH + raw * _MILLISECOND if type(raw) is int else _time(read(raw)) for raw in column
+            ]
+        case "texts":
+            return _text_lists
+        case "model":
+            return lambda column: list(map(plain, column))
+        case "models":
+            return lambda column: [plain(tuple(items or ())) for items in column]
+        case _:
+            return (lambda column: list(map(read, column))) if field.kind.lazy else None
+
+
+def _time(time: datetime | None) -> datetime | None:
     return None if time is None else utc(time)
 
 
-def _texts(raw: Any) -> Sequence[str]:
+def _text_lists(column: Sequence[Any]) -> Sequence[Sequence[str]]:
+    if set(map(type, column)) == {list} and set(map(type, chain.from_iterable(column))) <= {str}:
+        return column
+    return list(map(_text_list, column))
+
+
+def _text_list(raw: Any) -> Sequence[str]:
     if type(raw) is str and raw[:1] == "[":
         try:
             return _TEXT_LIST.decode(raw)
         except msgspec.DecodeError:
             return read_texts(raw)
-    if type(raw) is list and set(map(type, raw)) == {str}:
-        return raw
     return read_texts(raw)
-
-
-_EXACT: Mapping[str, Callable[[Any], Any]] = {
-    "text": read_text,
-    "time": _time,
-    "texts": _texts,
-    "numbers": read_numbers,
-    "json": read_json,
-    "model": plain,
-    "models": lambda raw: plain(tuple(raw or ())),
-}

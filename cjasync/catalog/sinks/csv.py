@@ -1,4 +1,4 @@
-"""CSV: a header, texts always in quotes, numbers bare, nothing at all for None (so "" is an empty text).
+"""CSV: a header, texts in quotes, numbers and booleans bare, nothing at all for None (so "" is an empty text).
 
 UTF-8, lines end with a line feed; booleans are true and false, times ISO UTC, lists and objects JSON.
 """
@@ -12,7 +12,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from cjasync.catalog.sinks.cells import FROM_TEXT, TO_TEXT, CellKind, iso, moment
+from cjasync.catalog.sinks.cells import FROM_TEXT, TO_TEXT, CellKind, digits, iso, moment
 from cjasync.catalog.sinks.columns import FETCHED_AT, Layout, PageConverter
 from cjasync.catalog.sinks.lines import LineSink
 from cjasync.models._model import Model
@@ -25,14 +25,17 @@ class CsvSink(LineSink):
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
-        self._convert = PageConverter(layout, _CELLS, none="")
+        self._convert = PageConverter(layout, _CELLS)
 
     def _header(self) -> bytes:
         return (",".join([*self._layout.names, FETCHED_AT.name]) + "\n").encode()
 
     def _encode(self, rows: Sequence[Model], fetched_at: datetime) -> bytes:
-        columns = self._convert(rows)
-        lines = map(",".join, zip(*columns, repeat(iso(fetched_at)), strict=False))
+        columns = [
+            _quoted(cells) if column.kind in _QUOTED else _bare(cells)
+            for column, cells in zip(self._layout.columns, self._convert(rows), strict=True)
+        ]
+        lines = map(",".join, zip(*columns, repeat(iso(fetched_at), len(rows)), strict=True))
         return ("\n".join(lines) + "\n").encode()
 
     def _lines(self, file: Iterable[bytes]) -> Iterator[bytes]:
@@ -45,10 +48,6 @@ class CsvSink(LineSink):
         return key[1], moment(text.rpartition(",")[2].rstrip("\n"))
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
 def _rows(file: Iterable[bytes]) -> Iterator[bytes]:
     started = b""
     for line in file:
@@ -57,17 +56,6 @@ def _rows(file: Iterable[bytes]) -> Iterator[bytes]:
         if started.count(b'"') % 2 == 0:
             yield started
             started = b""
-
-
-def _quoting(convert: Callable[[Any], str]) -> Callable[[Any], str]:
-    return lambda value: _quoted(convert(value))
-
-
-_CELLS: Mapping[CellKind, Callable[[Any], str]] = {
-    **TO_TEXT,
-    "text": _quoted,
-    **{kind: _quoting(TO_TEXT[kind]) for kind in ("texts", "numbers", "json")},
-}
 
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
@@ -83,3 +71,29 @@ def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
                 convert = FROM_TEXT.get(column.kind)
                 row[column.name] = text if text is None or convert is None else convert(text)
             yield row
+
+
+def _quoted(cells: Sequence[str | None]) -> Sequence[str]:
+    """Texts in quotes, None as nothing: a whole column in a few steps of C, which is what CSV costs."""
+    texts = [cell or "" for cell in cells]
+    joined = _SEPARATOR.join(texts)
+    if joined.count(_SEPARATOR) >= len(texts):  # a text holds the separator
+        return ["" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in cells]
+    quoted = ('"' + joined.replace('"', '""').replace(_SEPARATOR, f'"{_SEPARATOR}"') + '"').split(_SEPARATOR)
+    if None not in cells:
+        return quoted
+    return ["" if cell is None else shown for cell, shown in zip(cells, quoted, strict=True)]
+
+
+def _bare(cells: Sequence[Any]) -> Sequence[str]:
+    return ["" if cell is None else str(cell) for cell in cells]
+
+
+_SEPARATOR = "\0"
+_QUOTED = {"text", "texts", "numbers", "json"}
+_CELLS: Mapping[CellKind, Callable[[Any], str]] = {
+    **TO_TEXT,
+    "bool": {False: "false", True: "true"}.__getitem__,
+    "decimal": digits,
+    "time": iso,
+}

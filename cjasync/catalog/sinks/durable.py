@@ -14,10 +14,11 @@ from cjasync.errors import CheckpointError, OutputError
 
 VERSION = 1
 _LOG_SIZE = 1 << 20
+_BUFFER = 1 << 20
 
 
 class Commit(Struct, frozen=True, kw_only=True):
-    """How much of a partial file counts: `rows` rows, up to `offset` in part `part`, all that `token` speaks of."""
+    """How much of a partial file counts: `rows` rows, up to `offset` in part `part`, and `gone` bytes of tombstones."""
 
     question: str
     columns: list[str]
@@ -25,6 +26,7 @@ class Commit(Struct, frozen=True, kw_only=True):
     rows: int
     offset: int = 0
     part: int = 0
+    gone: int = 0
     version: int = VERSION
 
 
@@ -83,6 +85,26 @@ def publish(new: Path, final: Path) -> None:
         os.fsync(file.fileno())
     new.replace(final)
     sync_folder(final.parent)
+
+
+def cut_open(path: Path, size: int, *, writer_of: Path | None = None) -> BinaryIO:
+    """Open a file to append to its first `size` bytes; the rest is discarded.
+
+    writer_of: the partial file that whoever has this file open is the only writer of.
+    """
+    # Not "wb": nothing may be cut off before the lock is ours.
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", _BUFFER)
+    try:
+        if writer_of is not None:
+            lock(file, writer_of)
+        if file.seek(0, os.SEEK_END) < size:
+            raise CheckpointError(f"{path} is shorter than it was; start anew with fresh=True (--fresh)")
+        file.truncate(size)
+        file.seek(size)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def sync_file(file: IO[Any]) -> None:

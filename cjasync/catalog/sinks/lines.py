@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +16,6 @@ from cjasync.catalog.sinks.columns import Layout
 from cjasync.catalog.sinks.durable import CommitLog
 from cjasync.catalog.sinks.newest import superseded
 from cjasync.catalog.sinks.sink import FileSink, Written
-from cjasync.errors import CheckpointError
 from cjasync.models._model import Model
 
 _BUFFER = 1 << 20
@@ -52,19 +50,12 @@ class LineSink(FileSink):
 
     def _open(self, fresh: bool) -> None:
         commit = self._commits.last() if self.partial.exists() and not fresh else None
-        # Not "wb": nothing may be cut off before the lock is ours.
-        self._file = file = os.fdopen(os.open(self.partial, os.O_RDWR | os.O_CREAT, 0o666), "r+b", _BUFFER)
-        durable.lock(file, self.partial)
+        self._file = durable.cut_open(self.partial, 0 if commit is None else commit.offset, writer_of=self.partial)
         if commit is None:
             self._commits.remove()
-            file.truncate(0)
-            file.write(self._header())
+            self._file.write(self._header())
             return
         self._check(commit)
-        if file.seek(0, os.SEEK_END) < commit.offset:
-            raise CheckpointError(f"{self.partial} is shorter than it was; start anew with fresh=True (--fresh)")
-        file.truncate(commit.offset)
-        file.seek(commit.offset)
         self.token, self.rows = commit.token, commit.rows
 
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:

@@ -1,0 +1,120 @@
+"""What a walk is asked to read: the filters of product/list, checked, and split between the planner and the wire."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any, Literal, TypedDict
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from cjasync._params import encode, ordered
+from cjasync.catalog.question import MAX_INVENTORY, MAX_PRICE, Region
+from cjasync.errors import ParameterError
+from cjasync.resources import endpoints
+
+LIST = endpoints()["product/list"]
+
+Amount = Decimal | float | str
+Details = Literal["query", "stock"]
+
+_PAGING = ("page_num", "page_size", "sort", "order_by")
+
+
+class Filters(TypedDict, total=False):
+    """What `walk` can be asked for: the filters of `client.products.list`, where each is explained."""
+
+    category_id: str | None
+    pid: str | None
+    product_sku: str | None
+    product_name: str | None
+    product_name_en: str | None
+    product_type: Literal["ORDINARY_PRODUCT", "SUPPLIER_PRODUCT"] | None
+    country_code: str | Sequence[str] | None
+    delivery_time: Literal[24, 48, 72] | None
+    verified_warehouse: Literal[1, 2] | None
+    start_inventory: int | None
+    end_inventory: int | None
+    create_time_from: datetime | str | None
+    create_time_to: datetime | str | None
+    brand_open_id: int | None
+    min_price: Amount | None
+    max_price: Amount | None
+    search_type: Literal[0, 2, 21] | None
+    min_listed_num: int | None
+    max_listed_num: int | None
+    is_self_pickup: bool | Literal[0, 1] | None
+    supplier_id: str | None
+    is_free_shipping: bool | Literal[0, 1] | None
+    customization_version: Literal[1, 2, 3, 4, 5] | None
+
+
+class Wanted(Struct, frozen=True):
+    """What to read: `within` is the planner's part of the filters, `fixed` goes with every question as it is.
+
+    name: the question as text, equal for equal questions; a checkpoint belongs to one.
+    """
+
+    fixed: dict[str, Any]
+    within: Region
+    name: str
+
+
+def read_filters(given: Mapping[str, Any], *, base_url: str, zone: tzinfo, details: Details | None = None) -> Wanted:
+    """Check filters. Raises TypeError for a name that does not exist, ParameterError for a value CJ does not take."""
+    for name in given:
+        if name not in LIST.params:
+            near = get_close_matches(name, Filters.__annotations__, 1)
+            raise TypeError(f"walk: there is no filter {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        if name in _PAGING:
+            raise ParameterError(f"{name}: the walk turns the pages itself", endpoint=LIST.path)
+    encoded = encode(LIST.params, given, endpoint=LIST.path, zone=zone)
+    for low, high in LIST.ranges:
+        ordered((low, high), *(encoded.get(LIST.params[end].wire) for end in (low, high)), endpoint=LIST.path)
+    question = {"path": LIST.path, "host": urlsplit(base_url).netloc, "filters": encoded}
+    if details is not None:
+        question["with"] = details
+    name = msgspec.json.encode(question, order="sorted").decode()
+    taken = {param: encoded.pop(LIST.params[param].wire, None) for param in _OF_THE_PLANNER}
+    return Wanted(encoded, _region(taken, zone), name)
+
+
+_OF_THE_PLANNER = (
+    "create_time_from",
+    "create_time_to",
+    "min_price",
+    "max_price",
+    "category_id",
+    "start_inventory",
+    "end_inventory",
+)
+
+
+def _region(taken: Mapping[str, Any], zone: tzinfo) -> Region:
+    start, end, low, high, category, least, most = (taken[name] for name in _OF_THE_PLANNER)
+    return Region(
+        start=_seconds(start, zone),
+        end=_seconds(end, zone),
+        price=_range(_thousandths(low, math.ceil), _thousandths(high, math.floor), MAX_PRICE),
+        category=category,
+        inventory=_range(least, most, MAX_INVENTORY),
+    )
+
+
+def _range(low: int | None, high: int | None, most: int) -> tuple[int, int] | None:
+    if low is None and high is None:
+        return None
+    return low or 0, most if high is None else high
+
+
+def _seconds(text: str | None, zone: tzinfo) -> int | None:
+    return None if text is None else int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp())
+
+
+def _thousandths(text: str | None, rounded: Any) -> int | None:
+    return None if text is None else rounded(Decimal(text) * 1000)
