@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from cjasync.errors import ConfigError
 from cjasync.quota.facts import PointsInfo, Refusal
 from cjasync.quota.limiter import Limiter
 from cjasync.quota.memory import MemoryStore
 from cjasync.quota.scopes import account_key
+from cjasync.quota.sqlite import SQLiteStore
 from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Ticket
 from cjasync.quota.usage import BucketUsage, Estimate, HourUsage, Usage
@@ -20,6 +23,7 @@ __all__ = [
     "PointsInfo",
     "QuotaStore",
     "Refusal",
+    "SQLiteStore",
     "Ticket",
     "Usage",
     "account_key",
@@ -30,11 +34,14 @@ __all__ = [
 def open_store(where: str | QuotaStore) -> QuotaStore:
     """The store that a name or URL means; a store is passed through. Nothing is opened yet.
 
-    `memory` or `memory://`: this process only.
+    memory: this process only. sqlite: a file in the user's state directory; sqlite:///path: another file.
     """
     if not isinstance(where, str):
         return where
-    scheme, _, _rest = where.partition("://")
+    scheme, _, rest = where.partition("://")
     if scheme == "memory":
         return MemoryStore()
+    if scheme == "sqlite":
+        path = rest.removeprefix("/") if os.name == "nt" else rest
+        return SQLiteStore(path or None)
     raise ConfigError(f"unknown quota store {where!r}: choose memory, sqlite, sqlite:///path or redis://host:port/db")

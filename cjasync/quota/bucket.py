@@ -13,12 +13,14 @@ day is known by its end, and that end never moves back: whoever sets the clock b
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right
 from copy import deepcopy
 from itertools import islice
 from typing import Any, ClassVar, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
+
+from cjasync.quota.state import Blocked, BudgetState, Exhausted, NotBefore, RateState, SeatsState, Start
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -27,78 +29,7 @@ DAY = 86_400 * SECOND
 GRAIN = 1440  # budgets count in 1/1440 tokens: a minute brings back exactly `limit` of them
 POLL = SECOND // 200  # when to ask again for a token whose return hangs on an answer that may come any moment
 GRACE = SECOND // 50  # how late a process may be for its turn before another one takes it
-
-
-class Start(Struct, frozen=True):
-    """The request may go out at once."""
-
-    at: int
-
-
-class NotBefore(Struct, frozen=True):
-    """Nothing was taken; ask again at `at`."""
-
-    at: int
-    bucket: str
-
-
-class Exhausted(Struct, frozen=True):
-    """Nothing was taken; there is not enough until `resets_at` (on the `now` clock)."""
-
-    resets_at: int
-    used: int
-    limit: int
-    bucket: str
-
-
-Blocked = NotBefore | Exhausted
-
-
-class RateState(Struct, tag="rate"):
-    """flying: token -> when sent, no answer yet. coming: when the answered ones are back, sorted.
-
-    line: who waits for a turn -> when it was told to come again, first come first.
-    not_before: the server's stop. said: (limit, per, until) as the server stated it.
-    """
-
-    flying: dict[int, int] = field(default_factory=dict)
-    coming: list[int] = field(default_factory=list)
-    line: dict[int, int] = field(default_factory=dict)
-    not_before: int = 0
-    said: tuple[int, int, int] | None = None
-
-
-class BudgetState(Struct, tag="budget"):
-    """charged, returned: grains ever taken and ever come back; the difference is what is spent. `charged` only grows.
-
-    ends: wall time of the day's end. trickled: until when minutes have been credited. shut: nothing before this moment.
-    limit: the server's own figure. newest: `charged` of the request whose report was the last one believed.
-    reported: whether the server has said what is left. hours: (hour since 1970, `charged` when it began), the last 25.
-    """
-
-    charged: int = 0
-    returned: int = 0
-    ends: int = 0
-    trickled: int = 0
-    shut: int = 0
-    limit: int | None = None
-    newest: int = 0
-    reported: bool = False
-    hours: list[tuple[int, int]] = field(default_factory=list)
-
-    @property
-    def spent(self) -> int:
-        """Grains."""
-        return self.charged - self.returned
-
-
-class SeatsState(Struct, tag="seats"):
-    """seats: account -> when it was last seen."""
-
-    seats: dict[str, int] = field(default_factory=dict)
-
-
-State = RateState | BudgetState | SeatsState
+STEPS = 256  # returns of a larger bucket are rounded up to so many steps a window, which keeps its state small
 
 
 class Rate(Struct, frozen=True):
@@ -121,7 +52,7 @@ class Rate(Struct, frozen=True):
         at = state.not_before
         if limit is not None:
             self.forget(state, now, per)
-            missing = len(state.flying) + len(state.coming) + self._ahead(state, now, who) + 1 - limit
+            missing = len(state.flying) + state.away + self._ahead(state, now, who) + 1 - limit
             if missing > 0:
                 at = max(at, self._back(state, now, missing, limit, per))
         if at > now:
@@ -149,9 +80,11 @@ class Rate(Struct, frozen=True):
 
     def forget(self, state: RateState, now: int, per: int) -> None:
         """Drop the tokens that have come back."""
-        coming, flying = state.coming, state.flying
-        if coming and coming[0] <= now:
-            del coming[: bisect_right(coming, now)]
+        flying = state.flying
+        if state.away and state.coming[0] <= now:
+            back = bisect_right(state.coming, now)
+            state.away -= sum(state.counts[:back])
+            del state.coming[:back], state.counts[:back]
         while flying:
             token, sent = next(iter(flying.items()))
             if sent + self.travel + per > now:
@@ -173,8 +106,9 @@ class Rate(Struct, frozen=True):
     def _back(self, state: RateState, now: int, missing: int, limit: int, per: int) -> int:
         """When so many tokens can be back at the earliest."""
         # One in flight is back `per` after sending at best; its answer will tell how much later.
-        back = [*state.coming[:missing], *(sent + per for sent in islice(state.flying.values(), missing))]
-        back.sort()
+        flying = (sent + per for sent in islice(state.flying.values(), missing))
+        coming = (at for at, count in zip(state.coming, state.counts, strict=True) for _ in range(count))
+        back = sorted([*islice(coming, missing), *flying])
         if missing <= len(back):
             at = back[missing - 1]
         else:  # more processes wait than there are tokens
@@ -186,10 +120,24 @@ class Rate(Struct, frozen=True):
         if self.limit is not None:
             state.flying[token] = at
 
-    def arrived(self, state: RateState, token: int, by: int, now: int) -> None:
-        """The request had been counted by then, so its token is back `per` later."""
-        if state.flying.pop(token, None) is not None:
-            insort(state.coming, by + self.in_force(state, now)[1])
+    def arrived(self, state: RateState, token: int, at: int, took: int, now: int) -> None:
+        """An answer came at `at`, `took` after sending: so long ago the request had surely been counted."""
+        delays = state.delays
+        by = at - max(0, took - self.travel) - delays.credit + delays.margin
+        if state.flying.pop(token, None) is None:
+            return
+        limit, per = self.in_force(state, now)
+        at = by + per
+        if limit is not None and limit > STEPS:
+            step = per // STEPS
+            at = -(-at // step) * step
+        place = bisect_left(state.coming, at)
+        if place < len(state.coming) and state.coming[place] == at:
+            state.counts[place] += 1
+        else:
+            state.coming.insert(place, at)
+            state.counts.insert(place, 1)
+        state.away += 1
 
     def stop(self, state: RateState, until: int) -> None:
         """The server wants quiet: a deadline, which nothing but time lifts."""

@@ -2,58 +2,64 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import isqrt
+
+from msgspec import Struct
 
 EPOCH = 4096  # answers after which the older half of what was learnt is forgotten: routes change
 ENOUGH = 16  # answers before anything is concluded from them
-# The safety distance below the soonest of n answers, in spreads: WIDE/n + NARROW/sqrt(n). With delays of 50 ms that jitter
+# Safety distance below the soonest of n answers, in spreads: WIDE/n + NARROW/sqrt(n). With delays of 50 ms that jitter
 # by 40 ms both ways, an answer sooner than that comes once in a million.
-WIDE, NARROW = 30.0, 3.0
-LEAST_SPREAD = 0.05  # of the soonest answer: what the spread is at least taken for
-FIRST_MARGIN = 10_000_000
-LARGEST_MARGIN = 500_000_000
-DECAY = 255 / 256
+WIDE, NARROW = 30, 3
+LEAST_SPREAD = 20  # the spread is taken for at least a 20th of the soonest answer
+FIRST_MARGIN, LARGEST_MARGIN = 10_000_000, 500_000_000
+FADE = 256  # answers in which a margin shrinks to a third
 
 
-class Delays:
-    """When a token is surely back.
+class Delays(Struct, array_like=True):
+    """When a token is surely back; all in nanoseconds.
 
     An answer at `r` says that its request was counted at `r - back` at the latest, and the next request will be counted
     at least `out` after it is sent. Only their sum matters. No answer comes sooner than the sum of both, so the soonest
     one seen bounds it from above: `credit` is that time less a safety distance, which shrinks as more answers are seen.
     After a refusal for speed a margin is added, which fades while all is quiet.
+
+    least, total, count: the soonest, the sum and the number of answers; old_: those of the epoch before.
     """
 
-    __slots__ = ("_count", "_least", "_old_count", "_old_least", "_old_total", "_total", "credit", "margin")
-
-    def __init__(self) -> None:
-        self._least = self._old_least = 0
-        self._total = self._old_total = 0
-        self._count = self._old_count = 0
-        self.margin = 0
-        self.credit = 0
+    credit: int = 0
+    margin: int = 0
+    least: int = 0
+    total: int = 0
+    count: int = 0
+    old_least: int = 0
+    old_total: int = 0
+    old_count: int = 0
 
     def learn(self, took: int) -> None:
-        """An answer came, `took` nanoseconds after sending, and it was no refusal."""
-        if self._count == EPOCH:
-            self._old_least, self._old_total, self._old_count = self._least, self._total, self._count
-            self._count = self._total = 0
-        self._least = took if not self._count else min(self._least, took)
-        self._total += took
-        self._count += 1
-        self.margin = int(self.margin * DECAY)
-        count = self._count + self._old_count
-        least = min(self._least, self._old_least) if self._old_count else self._least
-        spread = max((self._total + self._old_total) / count - least, LEAST_SPREAD * least)
-        distance = spread * (WIDE / count + NARROW / sqrt(count))
-        self.credit = max(0, int(least - distance)) if count >= ENOUGH else 0
+        """An answer came so long after its request was sent, and it was no refusal."""
+        if self.count >= EPOCH:
+            self.old_least, self.old_total, self.old_count = self.least, self.total, self.count
+            self.count = self.total = 0
+        sooner = took < self.least or not self.count
+        if sooner:
+            self.least = took
+        self.total += took
+        self.count += 1
+        if self.margin:
+            self.margin -= -(-self.margin // FADE)
+        if sooner or not self.count % ENOUGH:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        count = self.count + self.old_count
+        if count < ENOUGH:
+            return
+        least = min(self.least, self.old_least) if self.old_count else self.least
+        spread = max((self.total + self.old_total) // count - least, least // LEAST_SPREAD)
+        self.credit = max(0, least - spread * WIDE // count - spread * NARROW // isqrt(count))
 
     def refused(self) -> None:
         """Refused for speed: doubt what was learnt, and keep more distance."""
-        self._count = self._old_count = self._total = self._old_total = 0
-        self.credit = 0
+        self.credit = self.count = self.total = self.old_count = 0
         self.margin = min(LARGEST_MARGIN, max(FIRST_MARGIN, 2 * self.margin))
-
-    def arrived_by(self, answered: int) -> int:
-        """The latest moment at which an answered request can have been counted, less what the next one needs anyway."""
-        return answered - self.credit + self.margin

@@ -1,4 +1,4 @@
-"""Where tickets report: what became of a request is written to the store, and what it tells about delays is learnt."""
+"""Where tickets report, and what became of their requests is written to the store."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal
 from weakref import WeakSet
 
 from cjasync._clock import Clock, SystemClock
 from cjasync.errors import StoreError
 from cjasync.quota.bucket import SECOND
-from cjasync.quota.delays import Delays
 from cjasync.quota.facts import PointsInfo, Refusal
 from cjasync.quota.ledger import Settlement
 from cjasync.quota.scopes import Scopes
 from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Ticket
 
-LAG = SECOND // 1000  # a request that leaves this much later than it was booked is stamped again
+LAG = SECOND // 10  # a request that leaves so much later than it was booked is stamped again
 UNSTATED = {"qps": SECOND, "login": 300 * SECOND}  # how long to keep quiet after a refusal that does not say
 
 
@@ -37,7 +35,6 @@ class Desk:
             time.monotonic_ns if isinstance(clock, SystemClock) else lambda: int(clock.monotonic() * 1e9)
         )
         self.wall = clock.time
-        self.delays = Delays()
         self._store = store
         self._scopes = scopes
         self._freed = freed
@@ -57,32 +54,32 @@ class Desk:
         """A request leaves."""
         now = ticket.sent_at = self.ns()
         if now - ticket.booked_at > LAG:
-            self._settle(ticket, "sent", now)
+            self._settle(Settlement(ticket.booking, ticket.token, "sent", now))
 
     def on_answered(self, ticket: Ticket, points: PointsInfo | None) -> None:
         """An answer came."""
         now = self.ns()
-        self.delays.learn(now - (ticket.sent_at or ticket.booked_at))
-        self._settle(ticket, "arrived", self.delays.arrived_by(now), points=points)
+        took = now - (ticket.sent_at or ticket.booked_at)
+        self._settle(Settlement(ticket.booking, ticket.token, "answered", now, took, ticket.charged, points))
 
     def on_refused(self, ticket: Ticket, refusal: Refusal) -> None:
         """The server refused for a limit's sake."""
         now = self.ns()
+        took = now - (ticket.sent_at or ticket.booked_at)
         scope, stop = self._scopes.scope_of(refusal), 0
         if scope is not None:
-            self.delays.refused()
             stop = now + (int(refusal.seconds * SECOND) if refusal.seconds else UNSTATED[refusal.kind])
-        self._settle(ticket, "arrived", self.delays.arrived_by(now), refusal=refusal, scope=scope, stop=stop)
+        settlement = Settlement(
+            ticket.booking, ticket.token, "answered", now, took, ticket.charged, None, refusal, scope, stop
+        )
+        self._settle(settlement)
 
     def on_unsent(self, ticket: Ticket) -> None:
         """It never left; the next in line may have its turn."""
-        self._settle(ticket, "unsent", 0)
+        self._settle(Settlement(ticket.booking, ticket.token, "unsent"))
         self._freed()
 
-    def _settle(self, ticket: Ticket, what: Literal["sent", "arrived", "unsent"], at: int, **facts: Any) -> None:
-        settlement = Settlement(
-            claims=ticket.booking.claims, token=ticket.token, what=what, at=at, charged=ticket.charged, **facts
-        )
+    def _settle(self, settlement: Settlement) -> None:
         try:
             if not self._backlog and self._store.try_settle(settlement, self):
                 return

@@ -7,26 +7,29 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Blocked, Budget, BudgetState, Claim, Rate, RateState
+from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, Claim, Rate
 from cjasync.quota.facts import PointsInfo, Refusal
+from cjasync.quota.state import Blocked, BudgetState, RateState
+from cjasync.quota.tickets import Booking
 
 MIDNIGHT_DOUBT = 15 * MINUTE  # a refusal so soon after our midnight: the server's day has not ended yet
 
 _SCOPES = {"daily": "calls", "points": "points", "sourcing": "sourcing"}
 
 
-class Settlement(Struct, frozen=True, kw_only=True):
+class Settlement(Struct, frozen=True):
     """What became of a booked request.
 
-    sent: it leaves at `at`. arrived: it had been counted by `at`. unsent: it never left, all is given back.
+    sent: it leaves at `at`. answered: at `at`, `took` after it was sent. unsent: it never left, all is given back.
     charged: the points bucket's running total when it was booked; it orders reports that overtake each other.
     scope, stop: which rate a refusal for speed is about, and until when it asks for quiet.
     """
 
-    claims: tuple[Claim, ...]
+    booking: Booking
     token: int
-    what: Literal["sent", "arrived", "unsent"]
-    at: int
+    what: Literal["sent", "answered", "unsent"]
+    at: int = 0
+    took: int = 0
     charged: int = 0
     points: PointsInfo | None = None
     refusal: Refusal | None = None
@@ -47,18 +50,23 @@ def book(claims: Sequence[Claim], states: Sequence[Any], now: int, wall: int, to
 
 def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -> None:
     """Write down what became of a request."""
-    token, refusal = settlement.token, settlement.refusal
-    for claim, state in zip(settlement.claims, states, strict=True):
-        if settlement.what == "unsent":
+    token, refusal, claims = settlement.token, settlement.refusal, settlement.booking.claims
+    if settlement.what == "unsent":
+        for claim, state in zip(claims, states, strict=True):
             claim.give_back(state, token)
-        elif isinstance(claim, Rate):
-            if settlement.what == "sent":
-                claim.sent(state, token, settlement.at)
-            else:
-                claim.arrived(state, token, settlement.at, now)
-            if refusal is not None and settlement.scope == claim.scope:
-                _slow_down(claim, state, refusal, settlement.stop, now)
-        elif isinstance(claim, Budget):
+        return
+    for n in settlement.booking.rates:
+        claim, state = claims[n], states[n]
+        if settlement.what == "sent":
+            claim.sent(state, token, settlement.at)
+        else:
+            if refusal is None:
+                state.delays.learn(settlement.took)
+            claim.arrived(state, token, settlement.at, settlement.took, now)
+        if refusal is not None and settlement.scope == claim.scope:
+            _slow_down(claim, state, refusal, settlement.stop, now)
+    if settlement.points is not None or refusal is not None:
+        for claim, state in zip(claims, states, strict=True):
             if claim.scope == "points" and settlement.points is not None:
                 _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
             if refusal is not None and _SCOPES.get(refusal.kind) == claim.scope:
@@ -83,6 +91,7 @@ def _slow_down(claim: Rate, state: RateState, refusal: Refusal, stop: int, now: 
     """Too fast, says the server; where it says what it allows, it is believed for a day."""
     if refusal.times and refusal.seconds:
         state.said = (refusal.times, int(refusal.seconds * SECOND), now + DAY)
+    state.delays.refused()
     claim.stop(state, stop)
 
 

@@ -22,10 +22,11 @@ from cjasync.errors import (
     TooManyAccountsError,
     WaitTooLongError,
 )
-from cjasync.quota.bucket import SECOND, Blocked, Exhausted, NotBefore
+from cjasync.quota.bucket import SECOND
 from cjasync.quota.desk import Desk
 from cjasync.quota.line import NEVER, Line, Waiter
 from cjasync.quota.scopes import Scopes
+from cjasync.quota.state import Blocked, Exhausted, NotBefore
 from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Booking, Ticket
 from cjasync.quota.usage import Estimate, Usage, describe, estimate
@@ -109,7 +110,7 @@ class Limiter:
                     return verdict
                 if verdict is not None:
                     self._judge(verdict, latest)
-            elif (expected := self._expected()) > latest:
+            elif latest < NEVER and (expected := self._expected()) > latest:
                 self._too_long(expected)
             return await self._wait(booking, latest, 0 if priority == "interactive" else 1)
         except CJError as error:
@@ -120,18 +121,16 @@ class Limiter:
         """What has been used and what is left in every bucket of this account and address. Raises StoreError."""
         await self._open_store()
         desk, scopes = self._desk, self._scopes
-        states = {
-            **await self.store.read(scopes.prefix, desk),
-            **await self.store.read(scopes.address, desk),
-        }
-        now, wall = desk.ns(), int(desk.wall() * 1e9)
+        now, ours = await self.store.read(scopes.prefix, desk)
+        _, shared = await self.store.read(scopes.address, desk)
+        states, wall = {**ours, **shared}, int(desk.wall() * SECOND)
         claims = scopes.known(states)
-        return Usage(buckets=tuple(describe(c, deepcopy(states.get(c.key)) or c.new(), now, wall) for c in claims))
+        return Usage(tuple(describe(c, deepcopy(states.get(c.key)) or c.new(), now, wall) for c in claims))
 
     async def estimate(self, endpoint: Endpoint[Any], calls: int) -> Estimate:
         """What so many calls will cost, and when they will be done, given what is left. Sends nothing."""
         usage = await self.usage()
-        return estimate(self._scopes, endpoint, calls, usage, int(self._desk.wall() * 1e9))
+        return estimate(self._scopes, endpoint, calls, usage, int(self._desk.wall() * SECOND))
 
     async def aclose(self) -> None:
         """Write down what is known and let go of the store. Whoever still waits gets a ClosedError."""
@@ -176,7 +175,7 @@ class Limiter:
             raise
 
     def _expected(self) -> int:
-        limit, per = self._scopes.slowest()
+        limit, per = self._scopes.pace
         return max(self._desk.ns(), self._next_at) + self._line.waiting * per // limit
 
     async def _serve(self) -> None:
@@ -231,7 +230,7 @@ class Limiter:
     async def _ask(self) -> None:
         """A coarse gate: waiting must not cost a shared store many more questions than the plan lets us send."""
         if self._gate is None:
-            limit, per = self._scopes.slowest()
+            limit, per = self._scopes.pace
             self._gate = AsyncLimiter(max(ASKS, 4 * limit * SECOND // per if per else 10 * ASKS), 1)
         await self._gate.acquire()
 

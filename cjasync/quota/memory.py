@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cjasync.quota.bucket import GRAIN, SECOND, Blocked, Budget, Rate, State
+from cjasync.quota.bucket import GRAIN, SECOND, Budget, Rate
 from cjasync.quota.ledger import Settlement, book, settle
+from cjasync.quota.state import Blocked, State
 from cjasync.quota.tickets import Booking, Ticket
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class MemoryStore:
         if calm is not None and now < self._calm_until:
             # The same as `book` below while neither time nor the server nor a queue has a say: only counting.
             rates, budgets, points = calm
-            for flying, coming, limit in rates:
-                if len(flying) + len(coming) >= limit:
+            for rate, flying, limit in rates:
+                if len(flying) + rate.away >= limit:
                     break
                 flying[token] = now
             else:
@@ -50,12 +51,12 @@ class MemoryStore:
                     state.charged = charged + cost
                 else:
                     return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
-            for flying, _, _ in rates:
+            for _, flying, _ in rates:
                 flying.pop(token, None)
         return self._look(booking, desk, token, now)
 
     def _look(self, booking: Booking, desk: Desk, token: int, now: int) -> Ticket | Blocked:
-        states = self._find(booking.claims)
+        states = self._find(booking)
         wall = int(desk.wall() * 1e9)
         blocked = book(booking.claims, states, now, wall, token, desk.who)
         if blocked is not None:
@@ -72,7 +73,7 @@ class MemoryStore:
                 if state.line or state.said is not None or now < state.not_before:
                     return
                 if claim.limit is not None:
-                    rates.append((state.flying, state.coming, claim.limit))
+                    rates.append((state, state.flying, claim.limit))
             elif isinstance(claim, Budget):
                 calm_until = min(calm_until, now + state.ends - wall)
                 limit = claim.in_force(state)
@@ -97,23 +98,22 @@ class MemoryStore:
         """Write down what became of a request."""
         if settlement.points is not None or settlement.refusal is not None:
             self._disturbed()
-        settle(settlement, self._find(settlement.claims), desk.ns(), int(desk.wall() * 1e9))
+        settle(settlement, self._find(settlement.booking), desk.ns(), int(desk.wall() * 1e9))
         return True
 
     async def settle(self, settlement: Settlement, desk: Desk) -> None:
         """Write down what became of a request."""
         self.try_settle(settlement, desk)
 
-    async def read(self, prefix: str, desk: Desk) -> dict[str, State]:
-        """The buckets whose keys begin so."""
-        return {key: state for key, state in self._states.items() if key.startswith(prefix)}
+    async def read(self, prefix: str, desk: Desk) -> tuple[int, dict[str, State]]:
+        """The moment on the buckets' clock, and the buckets whose keys begin so."""
+        return desk.ns(), {key: state for key, state in self._states.items() if key.startswith(prefix)}
 
     async def aclose(self) -> None:
         """Nothing to let go of; clients that share this store go on."""
 
-    def _find(self, claims: tuple[Any, ...]) -> list[Any]:
-        states = self._states
-        for claim in claims:
-            if claim.key not in states:
-                states[claim.key] = claim.new()
-        return [states[claim.key] for claim in claims]
+    def _find(self, booking: Booking) -> list[Any]:
+        if booking.states is None:
+            states = self._states
+            booking.states = [states.setdefault(claim.key, claim.new()) for claim in booking.claims]
+        return booking.states

@@ -44,6 +44,9 @@ class Scopes:
         self.prefix = f"account:{account}:"
         self.address = f"ip:{egress}:"
         self.reserve = reserve
+        rates = [(limit, per) for limit, per in map(rate_of, (plan.qps, plan.ip_qps)) if limit is not None]
+        #: (tokens, nanoseconds) of the rate that sets the pace
+        self.pace: tuple[int, int] = max(rates, key=lambda rate: rate[1] / rate[0], default=(1, 0))
 
     def cost(self, endpoint: Endpoint[Any]) -> int:
         """Points of one call."""
@@ -79,11 +82,6 @@ class Scopes:
             return None
         by_address = refusal.times is not None and refusal.times == self.plan.ip_qps != self.plan.qps
         return "ip" if by_address else "account"
-
-    def slowest(self) -> tuple[int, int]:
-        """(tokens, nanoseconds) of the rate that sets the pace."""
-        rates = [(limit, per) for limit, per in map(rate_of, (self.plan.qps, self.plan.ip_qps)) if limit is not None]
-        return max(rates, key=lambda rate: rate[1] / rate[0], default=(1, 0))
 
     def known(self, keys: Iterable[str]) -> list[Claim]:
         """The buckets of the plan, and those of endpoints that have been called."""

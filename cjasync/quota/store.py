@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from cjasync.quota.bucket import Blocked, State
 from cjasync.quota.ledger import Settlement
+from cjasync.quota.state import Blocked, State
 from cjasync.quota.tickets import Booking, Ticket
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class QuotaStore(Protocol):
         """Write down what became of a request. Raises StoreError."""
         ...
 
-    async def read(self, prefix: str, desk: Desk) -> Mapping[str, State]:
-        """The buckets whose keys begin so. Raises StoreError."""
+    async def read(self, prefix: str, desk: Desk) -> tuple[int, Mapping[str, State]]:
+        """The moment on the buckets' clock, and the buckets whose keys begin so. Raises StoreError."""
         ...
 
     async def aclose(self) -> None:

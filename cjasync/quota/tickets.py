@@ -6,17 +6,23 @@ from typing import Any
 
 from msgspec import Struct
 
+from cjasync.quota.bucket import Claim, Rate
 from cjasync.quota.facts import PointsInfo, Refusal
 
 
 class Booking:
-    """All that one kind of request takes. `cache` belongs to the store."""
+    """All that one kind of request takes.
 
-    __slots__ = ("cache", "claims", "points")
+    rates, points: where in `claims` these are. states, cache: what its store keeps in its memory for it.
+    """
 
-    def __init__(self, claims: tuple[Any, ...]) -> None:
-        self.claims = claims
+    __slots__ = ("cache", "claims", "points", "rates", "states")
+
+    def __init__(self, claims: tuple[Claim, ...]) -> None:
+        self.claims: tuple[Any, ...] = claims
+        self.rates = [n for n, claim in enumerate(claims) if isinstance(claim, Rate)]
         self.points = next((n for n, claim in enumerate(claims) if claim.scope == "points"), None)
+        self.states: list[Any] | None = None
         self.cache: Any = None
 
 

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from cjasync._endpoint import Endpoint
 from cjasync.errors import ConfigError
-from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, BudgetState, Claim, Rate, Seats
+from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, Claim, Rate, Seats
 from cjasync.quota.scopes import Scopes
+from cjasync.quota.state import BudgetState
 
 
 class HourUsage(Struct, frozen=True, kw_only=True):
@@ -94,7 +95,7 @@ def describe(claim: Claim, state: Any, now: int, wall: int) -> BucketUsage:
 def _describe_rate(claim: Rate, state: Any, now: int, wall: int) -> BucketUsage:
     limit, per = claim.in_force(state, now)
     claim.forget(state, now, per)
-    used = len(state.flying) + len(state.coming)
+    used = len(state.flying) + state.away
     back = max([now, state.not_before, *state.coming, *(sent + per for sent in state.flying.values())])
     free = None if limit is None else max(0, limit - used)
     names = {"account": "requests", "ip": "requests from this address", "login": "logins"}
@@ -133,9 +134,9 @@ def _describe_budget(claim: Budget, state: BudgetState, now: int, wall: int) -> 
 
 
 def estimate(scopes: Scopes, endpoint: Endpoint[Any], calls: int, usage: Usage, wall: int) -> Estimate:
-    """Day by day, as fast as the rates and as far as the budgets allow. ConfigError if a day never has enough for one."""
+    """Day by day, as fast as the rates and as far as the budgets allow. ConfigError if no day is enough for one."""
     cost = scopes.cost(endpoint)
-    limit, per = scopes.slowest()
+    limit, per = scopes.pace
     spacing = per / limit
     budgets = []
     for claim in scopes.claims(endpoint):

@@ -1,0 +1,190 @@
+"""A SQLite file that many processes write to in short transactions, none of which waits for a lock or a disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cjasync.errors import StoreError
+from cjasync.quota.places import shared_disk
+
+if TYPE_CHECKING:
+    import sqlite3
+
+T = TypeVar("T")
+
+APPLICATION = 0x636A6173  # "cjas"
+VERSION = 1
+OPEN_SECONDS = 10.0  # for opening, which may wait
+SPIN_SECONDS = 0.0004  # for a transaction; SQLite's own waiting starves some and keeps the event loop
+NAP_SECONDS = 0.00005
+_ADVICE = 'quota="memory" needs no file and holds for one process; quota="sqlite:///path" names another one'
+
+
+class Database:
+    """One process's connection to the file. Use it from one thread; `connect` and `tidy` may run in another."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._parents: list[Any] = []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether transactions can be made."""
+        return self._db is not None
+
+    def connect(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        """Open or create the file, readable for its owner only, and `prepare` it under the lock. Raises StoreError."""
+        import sqlite3
+
+        if (kind := shared_disk(self.path)) is not None:
+            raise StoreError(
+                f"{self.path} is on a network file system ({kind}), where SQLite cannot lock; "
+                "share a redis:// store, or name a file on a disk of this machine"
+            )
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+        except OSError as error:
+            raise StoreError(
+                f"the quota database {self.path} cannot be written: {error.strerror}; {_ADVICE}"
+            ) from error
+        db = None
+        try:
+            db = sqlite3.connect(self.path, timeout=OPEN_SECONDS, isolation_level=None, check_same_thread=False)
+            self._prepare(db, prepare)
+        except sqlite3.Error as error:
+            if db is not None:
+                db.close()
+            raise self._explained(error) from error
+        except BaseException:
+            if db is not None:
+                db.close()
+            raise
+        self._file = self._identity()
+        self._db = db
+
+    def _prepare(self, db: sqlite3.Connection, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        mode = db.execute("PRAGMA journal_mode=wal").fetchone()[0]
+        if mode != "wal":
+            raise StoreError(f"the quota database {self.path} cannot be shared: its disk does not allow WAL; {_ADVICE}")
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint=0")  # its fsync would hold up the event loop: `tidy` does it
+        db.execute("BEGIN IMMEDIATE")
+        application, version = (
+            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+        )
+        if (application, version) == (0, 0) and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            db.execute("CREATE TABLE bucket (key TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID")
+            db.execute(f"PRAGMA application_id={APPLICATION}")
+            db.execute(f"PRAGMA user_version={VERSION}")
+        elif application != APPLICATION:
+            raise StoreError(f"{self.path} is a database, but not one of quotas; name another file")
+        elif version != VERSION:
+            raise StoreError(
+                f"the quota database {self.path} was written by another version of cjasync (format {version}, "
+                f"here {VERSION}); name another file, or remove it when nobody uses it"
+            )
+        prepare(db)
+        db.execute("COMMIT")
+        db.execute("PRAGMA busy_timeout=0")
+
+    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do the work under the lock, all of it or nothing. None: not open, or another process has the lock now."""
+        db = self._db
+        if db is None:
+            return None
+        import sqlite3
+
+        try:
+            if not _begin(db):
+                return None
+            result = work(db)
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo(db)
+            raise self._explained(error) from error
+        except BaseException:
+            self._undo(db)
+            raise
+        return result
+
+    def _undo(self, db: sqlite3.Connection) -> None:
+        import sqlite3
+
+        if db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("ROLLBACK")
+
+    def tidy(self) -> None:
+        """Carry the log over into the file, and begin the next log: both may wait for the disk."""
+        import sqlite3
+
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path, timeout=1)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("UPDATE bucket SET state = state WHERE key = ''")
+            db.execute("COMMIT")
+
+    def replaced(self) -> bool:
+        """Whether the file was removed or exchanged: others would not see what is written here."""
+        return self._file != self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def close(self) -> None:
+        """Close the connection."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    def forked(self) -> None:
+        """In a child process: a connection must not be used there, nor closed, or the parent's locks would go."""
+        self._parents.append(self._db)
+        self._db = None
+
+    def _explained(self, error: sqlite3.Error) -> StoreError:
+        name = getattr(error, "sqlite_errorname", None) or ""
+        where = f"the quota database {self.path}"
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return StoreError(
+                f"{where} is damaged ({error}). Moved away, a new one is begun, which will not know what today has used"
+            )
+        if name.startswith("SQLITE_FULL"):
+            return StoreError(f"{where} cannot grow: the disk is full. Nothing is sent until there is room")
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
+            return StoreError(f"{where} cannot be written ({error}); {_ADVICE}")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return StoreError(f"another program has held {where} for {OPEN_SECONDS:g} seconds")
+        return StoreError(f"{where} failed: {error} ({name or type(error).__name__})")
+
+
+def _begin(db: sqlite3.Connection) -> bool:
+    """Take the lock, if it is free within a moment."""
+    import sqlite3
+
+    give_up = 0.0
+    while True:
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            now = time.perf_counter()
+            give_up = give_up or now + SPIN_SECONDS
+            if now >= give_up:
+                return False
+            time.sleep(NAP_SECONDS)
+        else:
+            return True

@@ -1,0 +1,226 @@
+"""The buckets in a SQLite file: one truth for all processes of a user on a machine, and for tomorrow's.
+
+Bookings are short transactions in the event loop's own thread: they take some ten microseconds and wait for nothing
+longer than a moment. What may wait for the disk (opening, checkpoints) is done in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
+
+import msgspec
+from msgspec import Struct
+
+from cjasync.errors import StoreError
+from cjasync.quota.bucket import SECOND
+from cjasync.quota.database import Database
+from cjasync.quota.ledger import Settlement, book, settle
+from cjasync.quota.places import boot_id, default_path
+from cjasync.quota.state import Blocked, Exhausted, NotBefore, State
+from cjasync.quota.tickets import Booking, Ticket
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from cjasync.quota.desk import Desk
+
+T = TypeVar("T")
+
+PATIENCE = 10 * SECOND  # after so long a lock that nobody lets go is an error
+TIDY_AFTER = 1000  # transactions
+REMEMBER = 10 * SECOND  # how often the era is written down
+
+_ERA = ""
+_PUT = "INSERT INTO bucket VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state"
+_ROWS = "SELECT key, state FROM bucket WHERE key IN ({})"
+_RANGE = "SELECT key, state FROM bucket WHERE key >= ? AND key < ?"
+_decode = msgspec.msgpack.Decoder(State).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Era(Struct, frozen=True, array_like=True):
+    """How the ledger's time, which goes on over restarts of the machine, hangs together with the machine's clocks.
+
+    ahead: the ledger's time minus the monotonic clock since `boot`. seen, wall: one moment on the ledger's clock and on
+    the wall.
+    """
+
+    boot: str
+    ahead: int
+    seen: int
+    wall: int
+
+
+_decode_era = msgspec.msgpack.Decoder(Era).decode
+
+
+class SQLiteStore:
+    """Limits that all processes of this user on this machine share. `path`: None for the user's state directory."""
+
+    shared = True
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = default_path() if path is None else Path(path)
+        self._file = Database(self.path)
+        self._opening: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Future[None] | None = None
+        self._boot = boot_id()
+        self._ahead = 0
+        self._remembered = 0
+        self._commits = 0
+        _stores.add(self)
+
+    async def open(self, desk: Desk) -> None:
+        """Make it ready. Raises StoreError."""
+        while not self._file.is_open:
+            if self._opening is None:
+                self._opening = asyncio.create_task(self._open(desk))
+            await asyncio.shield(self._opening)
+
+    async def _open(self, desk: Desk) -> None:
+        try:
+            await asyncio.to_thread(self._file.connect, lambda db: self._begin_era(db, desk))
+        finally:
+            self._opening = None
+
+    def try_book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked | None:
+        """Book at once; None while another process holds the file."""
+        return self._transact(lambda db: self._book(db, booking, desk, token))
+
+    async def book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
+        """Take all that a request needs, or nothing. Raises StoreError."""
+        return await self._patiently(desk, lambda: self.try_book(booking, desk, token))
+
+    def try_settle(self, settlement: Settlement, desk: Desk) -> bool:
+        """Write down what became of a request, unless another process holds the file."""
+        return self._transact(lambda db: self._settle(db, settlement, desk)) is not None
+
+    async def settle(self, settlement: Settlement, desk: Desk) -> None:
+        """Write down what became of a request. Raises StoreError."""
+        await self._patiently(desk, lambda: self.try_settle(settlement, desk) or None)
+
+    async def read(self, prefix: str, desk: Desk) -> tuple[int, dict[str, State]]:
+        """The moment on the buckets' clock, and the buckets whose keys begin so. Raises StoreError."""
+
+        def scan(db: sqlite3.Connection) -> tuple[int, dict[str, State]]:
+            rows = db.execute(_RANGE, (prefix, prefix + "\U0010ffff")).fetchall()
+            return desk.ns() + self._ahead, {key: self._read(_decode, blob) for key, blob in rows}
+
+        return await self._patiently(desk, lambda: self._transact(scan))
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._tidying is not None:
+            await self._tidying
+        await asyncio.to_thread(self._file.close)
+
+    def forked(self) -> None:
+        """In a child process: begin anew."""
+        self._file.forked()
+        self._opening = self._tidying = None
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        result = self._file.transact(work)
+        self._commits += 1
+        if self._commits >= TIDY_AFTER and self._tidying is None:
+            self._commits = 0
+            self._tidying = asyncio.get_running_loop().run_in_executor(None, self._file.tidy)
+            self._tidying.add_done_callback(self._tidied)
+        return result
+
+    def _tidied(self, _done: asyncio.Future[None]) -> None:
+        self._tidying = None
+
+    async def _patiently(self, desk: Desk, attempt: Callable[[], T | None]) -> T:
+        """Try until the lock is had."""
+        await self.open(desk)
+        give_up = desk.ns() + PATIENCE
+        while (result := attempt()) is None:
+            if desk.ns() > give_up:
+                raise StoreError(f"another program has held the quota database {self.path} for 10 seconds")
+            await asyncio.sleep(random.uniform(0.0005, 0.002))
+            await self.open(desk)
+        return result
+
+    # Under the lock: clocks are read here, and only here, so that no process books with a moment that has passed.
+
+    def _book(self, db: sqlite3.Connection, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
+        states, blobs = self._load(db, booking)
+        at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
+        blocked = book(booking.claims, states, at + ahead, wall, token, desk.who)
+        if isinstance(blocked, Exhausted):
+            return msgspec.structs.replace(blocked, resets_at=blocked.resets_at - ahead)
+        self._save(db, booking, states, blobs, at, wall)
+        if isinstance(blocked, NotBefore):
+            return NotBefore(blocked.at - ahead, blocked.bucket)
+        return Ticket(desk, booking, token, at, 0 if booking.points is None else states[booking.points].charged)
+
+    def _settle(self, db: sqlite3.Connection, settlement: Settlement, desk: Desk) -> bool:
+        states, blobs = self._load(db, settlement.booking)
+        at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
+        on_its_clock = msgspec.structs.replace(settlement, at=settlement.at + ahead, stop=settlement.stop + ahead)
+        settle(on_its_clock, states, at + ahead, wall)
+        self._save(db, settlement.booking, states, blobs, at, wall)
+        return True
+
+    def _load(self, db: sqlite3.Connection, booking: Booking) -> tuple[list[Any], dict[str, bytes]]:
+        if booking.cache is None:
+            keys = [_ERA, *(claim.key for claim in booking.claims)]
+            booking.cache = _ROWS.format(", ".join("?" * len(keys))), keys
+        blobs = dict(db.execute(*booking.cache).fetchall())
+        era = self._read(_decode_era, blobs.get(_ERA, b""))
+        if era.boot != self._boot or era.ahead != self._ahead:
+            raise StoreError(
+                f"the quota database {self.path} is used by another machine as well, whose clocks are not ours; "
+                "share a redis:// store instead, or give each machine its own file"
+            )
+        return [self._read(_decode, blobs[c.key]) if c.key in blobs else c.new() for c in booking.claims], blobs
+
+    def _save(
+        self, db: sqlite3.Connection, booking: Booking, states: list[Any], blobs: dict[str, bytes], at: int, wall: int
+    ) -> None:
+        rows = [(claim.key, _encode(state)) for claim, state in zip(booking.claims, states, strict=True)]
+        rows = [row for row in rows if row[1] != blobs.get(row[0])]
+        if at - self._remembered >= REMEMBER:
+            if self._file.replaced():
+                self._file.close()
+                raise StoreError(f"the quota database {self.path} was removed or replaced while it was in use")
+            self._remembered = at
+            rows.append((_ERA, _encode(Era(self._boot, self._ahead, at + self._ahead, wall))))
+        db.executemany(_PUT, rows)
+
+    def _begin_era(self, db: sqlite3.Connection, desk: Desk) -> None:
+        """Go on with the ledger's time where it stood, also after a restart of the machine."""
+        found = db.execute("SELECT state FROM bucket WHERE key = ?", (_ERA,)).fetchone()
+        at, wall = desk.ns(), int(desk.wall() * SECOND)
+        era = Era(self._boot, 0, at, wall) if found is None else self._read(_decode_era, found[0])
+        if era.boot != self._boot or at + era.ahead < era.seen:
+            # Another boot. Only the wall clock knows how long it took; should that have been set back, no time passed.
+            seen = era.seen + max(0, wall - era.wall)
+            era = Era(self._boot, seen - at, seen, wall)
+        self._ahead, self._remembered = era.ahead, at
+        db.execute(_PUT, (_ERA, _encode(era)))
+
+    def _read(self, decode: Callable[[bytes], T], blob: bytes) -> T:
+        try:
+            return decode(blob)
+        except msgspec.MsgspecError as error:
+            raise StoreError(f"the quota database {self.path} holds something that cannot be read: {error}") from error
+
+
+_stores: WeakSet[SQLiteStore] = WeakSet()
+
+
+def _after_fork() -> None:
+    for store in _stores:
+        store.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,82 @@
+"""What is left in a bucket, and what asking it brings: plain data, as it is stored."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from cjasync.quota.delays import Delays
+
+
+class Start(Struct, frozen=True):
+    """The request may go out at once."""
+
+    at: int
+
+
+class NotBefore(Struct, frozen=True):
+    """Nothing was taken; ask again at `at`."""
+
+    at: int
+    bucket: str
+
+
+class Exhausted(Struct, frozen=True):
+    """Nothing was taken; there is not enough until `resets_at` (on the `now` clock)."""
+
+    resets_at: int
+    used: int
+    limit: int
+    bucket: str
+
+
+Blocked = NotBefore | Exhausted
+
+
+class RateState(Struct, tag="rate", array_like=True):
+    """flying: token -> when sent, no answer yet. line: who waits for a turn -> when it was told to come, in that order.
+
+    coming: when the answered tokens are back, sorted; counts: how many each time; away: how many in all.
+    not_before: the server's stop. said: (limit, per, until) as the server stated it. delays: what answers have taught.
+    """
+
+    flying: dict[int, int] = field(default_factory=dict)
+    coming: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    away: int = 0
+    line: dict[int, int] = field(default_factory=dict)
+    not_before: int = 0
+    said: tuple[int, int, int] | None = None
+    delays: Delays = field(default_factory=Delays)
+
+
+class BudgetState(Struct, tag="budget", array_like=True):
+    """charged, returned: grains ever taken and ever come back; the difference is what is spent. `charged` only grows.
+
+    ends: wall time of the day's end. trickled: until when minutes have been credited. shut: nothing before this moment.
+    limit: the server's own figure. newest: `charged` of the request whose report was the last one believed.
+    reported: whether the server has said what is left. hours: (hour since 1970, `charged` when it began), the last 25.
+    """
+
+    charged: int = 0
+    returned: int = 0
+    ends: int = 0
+    trickled: int = 0
+    shut: int = 0
+    limit: int | None = None
+    newest: int = 0
+    reported: bool = False
+    hours: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def spent(self) -> int:
+        """Grains."""
+        return self.charged - self.returned
+
+
+class SeatsState(Struct, tag="seats", array_like=True):
+    """seats: account -> when it was last seen."""
+
+    seats: dict[str, int] = field(default_factory=dict)
+
+
+State = RateState | BudgetState | SeatsState
