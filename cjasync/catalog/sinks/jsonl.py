@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import io
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
@@ -65,8 +66,13 @@ def _zstd() -> Any:
         arrow = importlib.import_module("pyarrow")
     except ImportError:
         raise OutputError(".zst needs Python 3.14, or: pip install 'cjasync[parquet]'") from None
-    opened = {"wb": arrow.CompressedOutputStream, "rb": arrow.CompressedInputStream}
-    return lambda path, mode: opened[mode](str(path), "zstd")
+
+    def opened(path: Path, mode: str) -> Any:
+        if mode == "wb":
+            return arrow.CompressedOutputStream(str(path), "zstd")
+        return io.BufferedReader(arrow.CompressedInputStream(str(path), "zstd"))
+
+    return opened
 
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:

@@ -108,7 +108,7 @@ class PartsSink(FileSink):
             stale.unlink()
 
     def _abandon(self) -> None:
-        if self._waiting and self.token is not None and self._settled:
+        if self._waiting and self.token is not None and not self._dirty:
             self._seal()
             self._commit(self.token)
         super()._abandon()

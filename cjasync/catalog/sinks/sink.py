@@ -77,13 +77,14 @@ class FileSink(ABC):
         self._turn = asyncio.Lock()
         self._failure: str | None = None
         self._closed = False
-        self._committed = 0
+        self._dirty = False  # whether anything was taken since the last commit
 
     async def write(self, rows: Batch[Any]) -> None:
         """Take rows, all of the model that the file was opened for. `OutputError` if the disk does not."""
         if not rows:
             return
         async with self._turn:
+            self._dirty = True
             if self._is_long(len(rows)):
                 await self._long(lambda: self._write(rows, rows.fetched_at))
             else:
@@ -95,7 +96,7 @@ class FileSink(ABC):
         async with self._turn:
             await self._long(lambda: self._commit(token))
             self.token = token
-            self._committed = self.rows
+            self._dirty = False
 
     async def finish(self) -> Written:
         """Take out replaced rows and give the file its final name. Nothing can be written afterwards."""
@@ -121,7 +122,6 @@ class FileSink(ABC):
         """Go on with an earlier run's partial file, or begin one. Called by `open_sink`."""
         try:
             await self._long(lambda: self._open(fresh))
-            self._committed = self.rows
         except BaseException:
             with contextlib.suppress(*self.errors):
                 self._close()
@@ -129,11 +129,6 @@ class FileSink(ABC):
 
     async def _long(self, work: Callable[[], R]) -> R:
         return await _in_thread(lambda: self._guarded(work))
-
-    @property
-    def _settled(self) -> bool:
-        """Whether the last commit covers every row."""
-        return self._committed == self.rows
 
     def _state(self, token: bytes, *, offset: int = 0, part: int = 0) -> Commit:
         return Commit(

@@ -55,6 +55,7 @@ class UpsertingSink(FileSink):
         Takes part in the next commit; the file shows it when it is finished.
         """
         async with self._turn:
+            self._dirty = True
             await self._long(lambda: self._bury(pids, at))
 
     async def held(self, column: str, low: datetime | None, high: datetime | None) -> list[str]:

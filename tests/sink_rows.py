@@ -1,0 +1,99 @@
+"""Rows for the tests of sinks: a model with a field of every kind, and rows of it in the shapes that CJ sends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from cjasync.catalog.sinks import Batch, Layout, read_rows
+from cjasync.models._model import Id, Json, Model, wire
+from cjasync.models._values import Price, Weight
+
+FILES = ("t.jsonl", "t.jsonl.gz", "t.jsonl.zst", "t.csv", "t.parquet", "t.sqlite", "t.duckdb")
+DATABASES = ("t.sqlite", "t.duckdb")
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+class Part(Model):
+    vid: Id
+    price: Price | None = None
+    made: datetime | None = None
+
+
+class Thing(Model):
+    pid: str
+    name: str | None = None
+    image: str | None = wire("productImage", "bigImage")
+    code: Id | None = None
+    count: int | None = None
+    is_new: bool | None = wire("isNew", "isNue")
+    rate: Decimal | None = None
+    sell_price: Price | None = None
+    weight: Weight | None = None
+    create_time: datetime | None = None
+    tags: tuple[str, ...] = ()
+    lengths: tuple[Decimal, ...] = ()
+    extra: Json | None = None
+    parts: tuple[Part, ...] = ()
+    first: Part | None = None
+
+
+_DECODER = msgspec.json.Decoder(Thing, strict=False)
+
+
+def decoded(**wired):
+    """A row as the library decodes it from what CJ sends."""
+    return _DECODER.decode(msgspec.json.encode(wired))
+
+
+def things(*pids, **more):
+    return [decoded(pid=pid, name=f"thing {pid}", sellPrice="4.36 -- 6.14", **more) for pid in pids]
+
+
+def batch(*pids, minute=0, **more):
+    """Rows fetched so many minutes past noon."""
+    return Batch(things(*pids, **more), NOON + timedelta(minutes=minute))
+
+
+RICH = decoded(
+    pid="1",
+    name='a "quoted", two-\nline text; 裙子\r\n with \\ and \t and \u2028',
+    productImage="",
+    bigImage="https://example.com/1.jpg",
+    code=2606120857201601800,
+    count=-3,
+    isNew=1,
+    rate=8.261,
+    sellPrice="4.36 -- 6.14",
+    weight="300.00-340.00",
+    createTime=1_700_000_000_123,
+    tags='["a","b,c","\\"q\\""]',
+    lengths="[1.50, 2]",
+    extra={"deep": [1, None, 1.25, {"x": "y"}]},
+    parts=[{"vid": 7, "price": 1.10, "made": "2026-01-31T10:00:00+08:00"}, {"vid": "v"}],
+    first={"vid": "w", "price": "2-3"},
+)
+BARE = decoded(pid="2")
+EMPTY = decoded(pid="3", name="", productImage="", code="", sellPrice="", tags=[], extra="", parts=[], createTime="")
+EXACT = decoded(pid="4", rate="12.290000000000001", sellPrice="123456789012345678901234567890.5", weight="0.0000001")
+ROWS = (RICH, BARE, EMPTY, EXACT)
+
+_LAYOUT = Layout(Thing)
+
+
+def expected(rows):
+    """What a file must say of the rows, by key."""
+    return {row.pid: _LAYOUT.values(row) for row in rows}
+
+
+def held_in(path, model=Thing):
+    """What a finished file says, by key, without the times of the fetch; no key may come twice."""
+    found = {}
+    for row in read_rows(path, model):
+        row.pop("fetched_at")
+        row.pop("deleted_at", None)
+        assert row["pid"] not in found, "a double"
+        found[row["pid"]] = row
+    return found
