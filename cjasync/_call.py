@@ -50,6 +50,7 @@ class Call:
 
     __slots__ = (
         "attempt",
+        "began",
         "capture",
         "clock",
         "deadline",
@@ -87,6 +88,7 @@ class Call:
         self.services.calls += 1
         self.number = self.services.calls
         self.attempt = 0
+        self.began = 0.0
         self.retries = 0
         self.refusals = 0
         self.refreshed = False
@@ -96,95 +98,96 @@ class Call:
         self.deadline = None if options.deadline is None else self.clock.monotonic() + options.deadline
 
     async def run(self) -> Any:
-        services = self.services
-        services.budget.called()
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("cjasync is awaited from a task")
-        # A call inside a call (a login) must not end its task's registration for the outer one.
-        mine = task not in services.running
-        services.running.add(task)
-        began = self.clock.monotonic()
-        if services.hooks:
-            self._tell(events.CallStarted)
-        failure: str | None = None
-        try:
-            return await self._attempts()
-        except BaseException as error:
-            failure = type(error).__name__
-            if isinstance(error, CJError) and error.endpoint is None:
-                error.endpoint = self.endpoint.path
-            raise
-        finally:
-            if mine:
-                services.running.discard(task)
-            if services.hooks:
-                seconds = self.clock.monotonic() - began
-                self._tell(events.CallEnded, seconds=seconds, attempts=self.attempt, error=failure)
-
-    async def _attempts(self) -> Any:
+        """The value of the answer, after as many attempts as it takes."""
         services, endpoint = self.services, self.endpoint
         from cjasync._transport import Exchange  # aiohttp is loaded by the first call, not by `import cjasync`
 
+        task = asyncio.current_task()
+        # A call inside a call (a login) must not end its task's registration for the outer one.
+        outermost = task not in services.running
+        services.running.add(task)
+        services.budget.called()
+        if services.hooks:
+            self.began = self.clock.monotonic()
+            self._tell(events.CallStarted)
+        failure: str | None = None
         token = self.token
         tokens = services.tokens if endpoint.authenticated and token is None else None
-        while True:
-            if tokens is not None:
-                token = tokens.current() or await tokens.get()
-            self.attempt += 1
-            exchange = Exchange(self.request, token, self._admit, self._seconds_left(), self.clock)
-            transport = services.transport or services.open_transport()
-            try:
-                response = await transport.send(exchange)
-            except BaseException as error:
-                # Also when cancelled: a request that left keeps its charge, because CJ will have counted it.
-                if exchange.ticket is not None:
-                    exchange.ticket.lost()
-                if not isinstance(error, TransportError):
-                    raise
-                self._note(exchange, None, error)
-                await self._after_failure(error, exchange.sent)
-                continue
-            services.latency = max(response.seconds, services.latency * 0.99)
-            verdict = read_answer(endpoint, response.status, response.body)
-            self._settle(exchange, verdict)
-            self._note(exchange, response, verdict.error, verdict)
-            if verdict.error is None:
-                if verdict.value is None and endpoint.safe and not self.empty_seen:
-                    # CJ was seen to answer "nothing" for healthy products and to know them a moment later.
-                    self.empty_seen = True
-                    if self._may_ask_again():
-                        continue
-                self._capture(response, verdict)
-                return verdict.value
-            if verdict.stale_token and tokens is not None and token is not None and not self.refreshed:
-                self.refreshed = True
-                self.error = verdict.error
-                token = await tokens.rejected(token)
-                continue
-            await self._after_refusal(verdict)
+        try:
+            while True:
+                if tokens is not None:
+                    token = tokens.current() or await tokens.get()
+                self.attempt += 1
+                exchange = Exchange(self.request, token, self, self._seconds_left(), self.clock)
+                transport = services.transport or services.open_transport()
+                try:
+                    response = await transport.send(exchange)
+                except BaseException as error:
+                    await self._after_failure(exchange, error)
+                    continue
+                verdict = self._settle(exchange, response)
+                if verdict.error is None:
+                    if verdict.value is not None or not self._may_ask_again():
+                        return verdict.value
+                elif verdict.stale_token and tokens is not None and token is not None and not self.refreshed:
+                    self.refreshed = True
+                    self.error = verdict.error
+                    await tokens.rejected(token)
+                else:
+                    await self._after_refusal(verdict)
+        except BaseException as error:
+            failure = type(error).__name__
+            if isinstance(error, CJError) and error.endpoint is None:
+                error.endpoint = endpoint.path
+            raise
+        finally:
+            if outermost:
+                services.running.discard(task)
+            if services.hooks:
+                seconds = self.clock.monotonic() - self.began
+                self._tell(events.CallEnded, seconds=seconds, attempts=self.attempt, error=failure)
 
-    async def _admit(self) -> Ticket:
-        services = self.services
-        asked = self.clock.monotonic() if services.hooks else 0.0
-        ticket = services.limiter.try_admit(self.endpoint) if self.options.priority == "interactive" else None
-        if ticket is None:
-            ticket = await services.limiter.admit(
-                self.endpoint, max_wait=self.options.max_wait, priority=self.options.priority, deadline=self.deadline
-            )
+    def try_admit(self) -> Ticket | None:
+        """A turn, if there is one at once and nobody has to be told."""
+        if self.services.hooks or self.options.priority != "interactive":
+            return None
+        return self.services.limiter.try_admit(self.endpoint)
+
+    async def admit(self) -> Ticket:
+        """Wait for a turn. It holds no connection, and no lock."""
+        services, options = self.services, self.options
+        asked = self.clock.monotonic()
+        ticket = await services.limiter.admit(
+            self.endpoint, max_wait=options.max_wait, priority=options.priority, deadline=self.deadline
+        )
         if services.hooks:
             self._tell(events.Booked, attempt=self.attempt, waited=self.clock.monotonic() - asked)
             self._tell(events.Attempt, attempt=self.attempt)
         return ticket
 
-    def _settle(self, exchange: Exchange, verdict: Verdict) -> None:
-        ticket = exchange.ticket
-        if ticket is None:
-            return
-        if verdict.refusal is not None:
-            ticket.refused(verdict.refusal)
+    def _settle(self, exchange: Exchange, response: Response) -> Verdict:
+        """What an answer means; the limiter learns what it said about limits."""
+        services = self.services
+        if response.seconds > services.latency:
+            services.latency = response.seconds
         else:
-            ticket.answered(verdict.points)
+            services.latency *= 0.99
+        verdict = read_answer(self.endpoint, response.status, response.body)
+        ticket = exchange.ticket
+        if ticket is not None:
+            if verdict.refusal is None:
+                ticket.answered(verdict.points)
+            else:
+                ticket.refused(verdict.refusal)
+        if services.hooks:
+            self._note(exchange, verdict.error, response, verdict)
+        if self.capture is not None and verdict.error is None:
+            from cjasync._transport import headers_of_interest
+
+            headers = headers_of_interest(response.headers)
+            answer = RawAnswer(verdict.value, response.body, response.status, headers, verdict.request_id)
+            self.capture.append(answer)
+        return verdict
 
     def _seconds_left(self) -> float:
         if self.deadline is None:
@@ -194,10 +197,16 @@ class Call:
             raise self.error or _late()
         return min(self.options.timeout, left)
 
-    async def _after_failure(self, error: TransportError, sent: bool) -> None:
+    async def _after_failure(self, exchange: Exchange, error: BaseException) -> None:
         """An attempt that brought no answer: wait for the next one, or raise."""
+        if exchange.ticket is not None:
+            exchange.ticket.lost()  # also when cancelled: a request that left keeps its charge, because CJ counted it
+        if not isinstance(error, TransportError):
+            raise error
         self.error = error
-        if not self.endpoint.safe and sent and not isinstance(error, ConnectError):
+        if self.services.hooks:
+            self._note(exchange, error)
+        if not self.endpoint.safe and exchange.sent and not isinstance(error, ConnectError):
             raise self._unknown(error) from error
         await self._pause(error)
 
@@ -229,10 +238,12 @@ class Call:
         await self._pause(error)
 
     def _may_ask_again(self) -> bool:
-        if self.retries >= self.options.retries or not self.services.budget.take():
+        """CJ was seen to answer "nothing" for healthy products and to know them a moment later: worth one more try."""
+        if not self.endpoint.safe or self.empty_seen or self.retries >= self.options.retries:
             return False
+        self.empty_seen = True
         self.retries += 1
-        return True
+        return self.services.budget.take()
 
     async def _pause(self, error: CJError) -> None:
         """Wait before the next attempt; it holds no connection and no turn. Raises when there will be none."""
@@ -254,19 +265,13 @@ class Call:
             endpoint=self.endpoint.path,
         )
 
-    def _capture(self, response: Response, verdict: Verdict) -> None:
-        if self.capture is not None:
-            from cjasync._transport import headers_of_interest
-
-            headers = headers_of_interest(response.headers)
-            answer = RawAnswer(verdict.value, response.body, response.status, headers, verdict.request_id)
-            self.capture.append(answer)
-
     def _note(
-        self, exchange: Exchange, response: Response | None, error: CJError | None, verdict: Verdict | None = None
+        self,
+        exchange: Exchange,
+        error: CJError | None,
+        response: Response | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
-        if not self.services.hooks:
-            return
         points = verdict.points if verdict is not None else None
         self._tell(
             events.Outcome,

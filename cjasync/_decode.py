@@ -117,8 +117,8 @@ class AnswerDecoder(Generic[T]):
             rows = () if data is None else tuple(data.rows())
             if readable(self._model, rows):
                 return envelope, PageRows(data, rows)
-            raw = self._raw.decode(body).data.rows()
-            return envelope, PageRows(data, *self._rows(raw, rows))
+            raw: Any = self._raw.decode(body).data
+            return envelope, PageRows(data, *self._rows(raw.rows(), rows))
         if self._is_list:
             rows = tuple(data or ())
             if readable(self._model, rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextvars import ContextVar
 from datetime import tzinfo
 from typing import Any, TypeVar
@@ -44,7 +44,9 @@ class Engine:
         other.options = options
         return other
 
-    async def call(self, endpoint: Endpoint[T], params: Mapping[str, Any], *, token: str | None = None) -> T:
+    def call(
+        self, endpoint: Endpoint[T], params: Mapping[str, Any], *, token: str | None = None
+    ) -> Coroutine[Any, Any, T]:
         """Make one call; see the resource's method for what it returns and raises. `token`: this one, and no other."""
         services = self.services
         if services.closed:
@@ -54,8 +56,8 @@ class Engine:
         call = Call(services, self.options, endpoint, request, token=token, capture=capture)
         flights = services.flights
         if flights is None or not endpoint.safe or endpoint.method != "GET" or capture is not None:
-            return await call.run()  # type: ignore[no-any-return]
-        return await flights.run((request.url, endpoint.cached), call.run, services.clock)  # type: ignore[no-any-return]
+            return call.run()
+        return flights.run((request.url, endpoint.cached), call.run, services.clock)
 
 
 class captured:  # noqa: N801 - used like a function

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 P = TypeVar("P")
 
@@ -70,7 +70,7 @@ class _Window(Generic[P]):
         self._listing = listing
         self._next = listing.first + 1  # the page to hand out
         self._asked = listing.first + 1  # the page to ask for
-        self._ready: dict[int, P | Exception] = {}
+        self._ready: dict[int, P | BaseException] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._arrival: asyncio.Future[None] | None = None
 
@@ -81,7 +81,7 @@ class _Window(Generic[P]):
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
         page = self._ready.pop(number)
-        if isinstance(page, Exception):
+        if isinstance(page, BaseException):
             raise page
         return page
 
@@ -90,28 +90,43 @@ class _Window(Generic[P]):
         self._next = number
         wanted = self._listing.concurrency()
         while len(self._workers) < wanted and self._has_room(wanted):
-            task = asyncio.ensure_future(self._work())
+            task = asyncio.ensure_future(self._work(self._asked))
+            self._asked += 1
             self._workers.add(task)
-            task.add_done_callback(self._workers.discard)
 
     def _has_room(self, workers: int) -> bool:
         return self._asked <= self._listing.last and self._asked < self._next + 2 * workers
 
-    async def _work(self) -> None:
-        while self._has_room(workers := self._listing.concurrency()) and len(self._workers) <= workers:
-            number = self._asked
-            self._asked = number + 1
-            try:
-                self._ready[number] = await self._listing.fetch(number)
-            except Exception as error:
-                self._ready[number] = error  # raised when the consumer comes to this page
-                self._asked = 1 << 62  # nothing beyond a failure will be handed out
-            if number == self._next and self._arrival is not None and not self._arrival.done():
-                self._arrival.set_result(None)
+    async def _work(self, number: int) -> None:
+        """Fetch that page, and further ones while there is room for them."""
+        try:
+            while True:
+                try:
+                    self._ready[number] = await self._listing.fetch(number)
+                except BaseException as error:
+                    self._ready[number] = error  # raised when the consumer comes to this page
+                    self._asked = 1 << 62  # nothing beyond a failure will be handed out
+                    if not isinstance(error, Exception):
+                        raise
+                finally:
+                    self._arrived(number)
+                workers = self._listing.concurrency()
+                if not self._has_room(workers) or len(self._workers) > workers:
+                    return
+                number = self._asked
+                self._asked = number + 1
+        finally:
+            # At once, not when the loop comes to it: the consumer must not count on a worker that has gone.
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    def _arrived(self, number: int) -> None:
+        if number == self._next and self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
     async def aclose(self) -> None:
         """End the fetches that are under way."""
-        for task in self._workers:
+        workers = tuple(self._workers)
+        for task in workers:
             task.cancel()
-        if self._workers:
-            await asyncio.wait(self._workers)
+        if workers:
+            await asyncio.wait(workers)

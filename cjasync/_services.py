@@ -77,7 +77,7 @@ class Services:
         self.budget = RetryBudget()
         self.closed = False
         self.calls = 0
-        self.running: set[asyncio.Task[Any]] = set()
+        self.running: set[asyncio.Task[Any] | None] = set()
 
     def concurrency(self) -> int:
         """Calls to have in flight so that no turn is lost: what rate times latency needs, and at least 2."""

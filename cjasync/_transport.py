@@ -7,9 +7,8 @@ client middleware, once per real send, and the turn is stamped when the connecti
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 from msgspec import Struct
@@ -18,7 +17,7 @@ from yarl import URL
 from cjasync import __version__, errors
 from cjasync._clock import Clock
 from cjasync._protocol import TOKEN_HEADER, Request
-from cjasync._watchdog import Watch, Watchdog
+from cjasync._watchdog import Watchdog, Watched
 from cjasync.errors import BadResponseError, CJError, ClosedError, ConnectError, TransportError
 from cjasync.quota import Ticket
 
@@ -35,75 +34,104 @@ class Response(Struct, frozen=True):
     seconds: float
 
 
-class Exchange:
+class Exchange(Watched):
     """One attempt. aiohttp calls it as the middleware of each real send."""
 
     __slots__ = (
-        "_admit",
+        "_admission",
         "_clock",
-        "_seconds",
-        "_token",
-        "_watch",
+        "_left",
         "_watchdog",
         "request",
+        "seconds",
         "sent",
         "sent_at",
         "ticket",
+        "token",
     )
 
-    def __init__(
-        self, request: Request, token: str | None, admit: Callable[[], Awaitable[Ticket]], seconds: float, clock: Clock
-    ) -> None:
+    def __init__(self, request: Request, token: str | None, admission: Admission, seconds: float, clock: Clock) -> None:
+        super().__init__()
         self.request = request
-        self.sent = False
+        self.token = token
+        self.seconds = seconds
+        self.sent = self._left = False  # by any send; by the last one
         self.sent_at = 0.0
         self.ticket: Ticket | None = None
-        self._token = token
-        self._admit = admit
-        self._seconds = seconds
+        self._admission = admission
         self._clock = clock
-        self._watch: Watch | None = None
         self._watchdog: Watchdog | None = None
 
     async def __call__(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        watchdog = self._watchdog
+        assert watchdog is not None, "an exchange is run by its transport"
         if self.ticket is not None:
-            self.ticket.lost()  # this is aiohttp's own resend: the first one was charged and its answer will not come
-        self.stop_watch()  # waiting for a turn is not the server's time
-        ticket = self.ticket = await self._admit()
-        assert self._watchdog is not None, "an exchange is run by its transport"
-        self._watch = self._watchdog.start(self._seconds)
-        if self._token is not None:
-            request.headers[TOKEN_HEADER] = self._token
-        send, left = request.send, False
-
-        async def stamped(connection: Any) -> Any:
-            nonlocal left
-            left = self.sent = True
-            self.sent_at = self._clock.monotonic()
-            ticket.sent()
-            return await send(connection)
-
-        request.send = stamped
+            # This is aiohttp's own resend. The first one was charged, its answer will not come, and waiting for a turn
+            # is not the server's time.
+            self.ticket.lost()
+            self.ticket = None
+            watchdog.stop(self)
+        self.ticket = self._admission.try_admit() or await self._admission.admit()
+        self._left = False
+        watchdog.start(self, self.seconds)
+        if self.token is not None:
+            request.headers[TOKEN_HEADER] = self.token
+        if type(request) is _Request:
+            request.exchange = self
+        else:
+            _stamp_when_sent(request, self)
         try:
             return await handler(request)
         except BaseException:
-            if not left:
+            if not self._left:
+                self.ticket.unsent()
                 self.ticket = None
-                ticket.unsent()
             raise
+
+    def leaves(self) -> None:
+        """The connection is there, and the request goes."""
+        self._left = self.sent = True
+        if self.ticket is not None:
+            self.ticket.sent()
+        self.sent_at = self._clock.monotonic()
 
     def watched_by(self, watchdog: Watchdog) -> None:
         """Who keeps the time."""
         self._watchdog = watchdog
 
-    def stop_watch(self) -> None:
-        """No deadline runs from here on."""
-        if self._watch is not None:
-            self._watch.stop()
 
-    def timed_out(self) -> bool:
-        """Whether the CancelledError just caught means that the deadline passed."""
-        return self._watch is not None and self._watch.timed_out()
+class Admission(Protocol):
+    """Who lets a request go."""
+
+    def try_admit(self) -> Ticket | None:
+        """A turn, if there is one at once."""
+        ...
+
+    async def admit(self) -> Ticket:
+        """A turn."""
+        ...
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request of our own session, which tells its exchange when it leaves."""
+
+    exchange: Exchange | None = None
+
+    def send(self, conn: Any) -> Any:
+        if self.exchange is not None:
+            self.exchange.leaves()
+        return super().send(conn)
+
+
+def _stamp_when_sent(request: Any, exchange: Exchange) -> None:
+    """The same for a request of the user's session."""
+    send = request.send
+
+    def stamped(connection: Any) -> Any:
+        exchange.leaves()
+        return send(connection)
+
+    request.send = stamped
 
 
 class Transport:
@@ -121,6 +149,7 @@ class Transport:
             connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept": "application/json", "User-Agent": f"cjasync/{__version__}"},
+            request_class=_Request,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
         # A user's session may have middlewares of its own; ours must be the innermost, next to the socket.
@@ -132,6 +161,7 @@ class Transport:
             raise ClosedError("this client belongs to another event loop; make one client per loop")
         exchange.watched_by(self._watchdog)
         request = exchange.request
+        response = None
         try:
             response = await self._session.request(
                 request.method,
@@ -141,20 +171,39 @@ class Transport:
                 allow_redirects=False,
                 middlewares=(*self._outer, exchange),
             )
-            async with contextlib.aclosing(_Body(response)) as body:
-                content = await body.read(self._max_body)
-            seconds = self._clock.monotonic() - exchange.sent_at
-            return Response(response.status, response.headers, content, seconds)
-        except asyncio.CancelledError:
-            if exchange.timed_out():
+            headers = response.headers
+            length = headers.get("Content-Length")
+            if length is not None and "Content-Encoding" not in headers and int(length) <= self._max_body:
+                body = await response.read()
+            else:
+                body = await self._read_bounded(response)
+            return Response(response.status, headers, body, self._clock.monotonic() - exchange.sent_at)
+        except BaseException as error:
+            if response is not None:
+                response.close()  # a connection with half an answer in it must not go back into the pool
+            if isinstance(error, asyncio.CancelledError) and exchange.timed_out():
                 raise errors.TimeoutError("no whole answer within the time allowed") from None
-            raise
-        except CJError:
-            raise
-        except Exception as error:
+            if isinstance(error, CJError) or not isinstance(error, Exception):
+                raise
             raise _translated(error, exchange.sent) from error
         finally:
-            exchange.stop_watch()
+            self._watchdog.stop(exchange)
+
+    async def _read_bounded(self, response: aiohttp.ClientResponse) -> bytes:
+        """A body whose size is not known beforehand, or grows while it is inflated."""
+        most = self._max_body
+        chunks: list[bytes] = []
+        size = int(response.headers.get("Content-Length", 0))
+        if size <= most:
+            size = 0
+            async for chunk in response.content.iter_any():
+                size += len(chunk)
+                if size > most:
+                    break
+                chunks.append(chunk)
+        if size > most:
+            raise BadResponseError(f"the answer is larger than max_body, {most} bytes", http_status=response.status)
+        return b"".join(chunks)
 
     async def aclose(self) -> None:
         """Close the session if it is ours."""
@@ -164,41 +213,6 @@ class Transport:
 
 
 _JSON = {"Content-Type": "application/json"}
-
-
-class _Body:
-    """Reads a body with a bound on its size, also while it is inflated."""
-
-    __slots__ = ("_response",)
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    async def read(self, most: int) -> bytes:
-        response = self._response
-        length = response.content_length
-        if length is not None and length > most:
-            raise self._too_large(most)
-        if length is not None and "Content-Encoding" not in response.headers:
-            return await response.read()
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > most:
-                raise self._too_large(most)
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    def _too_large(self, most: int) -> BadResponseError:
-        text = f"the answer is larger than max_body, {most} bytes"
-        return BadResponseError(text, http_status=self._response.status)
-
-    async def aclose(self) -> None:
-        # After a whole body the connection is back in the pool already; after anything else it must not go there.
-        if not self._response.closed and not self._response.content.is_eof():
-            self._response.close()
-        self._response.release()
 
 
 def _translated(error: Exception, sent: bool) -> CJError:

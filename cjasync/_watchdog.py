@@ -7,52 +7,52 @@ the earliest deadline costs nothing while all goes well.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from cjasync._clock import Clock
 
 
-class Watch:
-    """The deadline of one running task. Ends with `stop`; after `expired` the task's CancelledError is a timeout."""
+class Watched:
+    """Something a task does under a deadline. After `expired`, the task's CancelledError means that it passed."""
 
-    __slots__ = ("_cancelling", "_dog", "deadline", "expired", "task")
+    __slots__ = ("cancelling", "deadline", "expired", "task")
 
-    def __init__(self, dog: Watchdog, task: asyncio.Task[object], deadline: float) -> None:
-        self._dog = dog
-        self._cancelling = task.cancelling()
-        self.task = task
-        self.deadline = deadline
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Any] | None = None
+        self.deadline = 0.0
+        self.cancelling = 0
         self.expired = False
 
-    def stop(self) -> None:
-        """The work is done."""
-        self._dog.watches.discard(self)
-
     def timed_out(self) -> bool:
-        """Whether the CancelledError just caught was ours alone, not somebody else's cancellation as well."""
-        return self.expired and self.task.uncancel() <= self._cancelling
+        """Whether the CancelledError just caught was the watchdog's alone, not somebody else's as well."""
+        return self.expired and self.task is not None and self.task.uncancel() <= self.cancelling
 
 
 class Watchdog:
     """Cancels tasks that have outlived their deadline. Belongs to one event loop."""
 
-    __slots__ = ("_clock", "_due", "_loop", "_timer", "watches")
+    __slots__ = ("_clock", "_due", "_loop", "_timer", "_watched")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
-        self.watches: set[Watch] = set()
+        self._watched: set[Watched] = set()
 
-    def start(self, seconds: float) -> Watch:
-        """Watch the running task for that many seconds."""
-        task = asyncio.current_task()
+    def start(self, watched: Watched, seconds: float) -> None:
+        """Give the running task that many seconds from now."""
+        task = watched.task = asyncio.current_task()
         assert task is not None, "requests are made from a task"
-        watch = Watch(self, task, self._clock.monotonic() + seconds)
-        self.watches.add(watch)
-        if self._timer is None or watch.deadline < self._due:
-            self._arm(watch.deadline)
-        return watch
+        watched.cancelling = task.cancelling()
+        watched.deadline = deadline = self._clock.monotonic() + seconds
+        self._watched.add(watched)
+        if self._timer is None or deadline < self._due:
+            self._arm(deadline)
+
+    def stop(self, watched: Watched) -> None:
+        """No deadline runs any more."""
+        self._watched.discard(watched)
 
     def close(self) -> None:
         """Stop the timer."""
@@ -68,9 +68,10 @@ class Watchdog:
     def _look(self) -> None:
         self._timer = None
         now = self._clock.monotonic()
-        for watch in [watch for watch in self.watches if watch.deadline <= now]:
-            watch.expired = True
-            watch.stop()
-            watch.task.cancel()
-        if self.watches:
-            self._arm(min(watch.deadline for watch in self.watches))
+        for watched in [watched for watched in self._watched if watched.deadline <= now]:
+            watched.expired = True
+            self.stop(watched)
+            assert watched.task is not None, "set when it was started"
+            watched.task.cancel()
+        if self._watched:
+            self._arm(min(watched.deadline for watched in self._watched))

@@ -235,7 +235,7 @@ class CJClient:
             return
         services.closed = True
         try:
-            running = services.running - {asyncio.current_task()}
+            running = {task for task in services.running if task is not None} - {asyncio.current_task()}
             if running:
                 _, late = await asyncio.wait(running, timeout=self.config.grace)
                 for task in late:

@@ -12,10 +12,11 @@ import math
 import warnings
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from cjasync import hooks as events
 from cjasync._decode import PageRows, Skipped
@@ -40,10 +41,10 @@ class Cursor(Struct, frozen=True):
     """
 
     path: str
-    params: dict[str, Any]
-    page: int
-    size: int
-    offset: int = 0
+    params: dict[str, str | int]
+    page: Annotated[int, Meta(ge=1)]
+    size: Annotated[int, Meta(ge=1)]
+    offset: Annotated[int, Meta(ge=0)] = 0
 
     def __str__(self) -> str:
         return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
@@ -53,7 +54,7 @@ class Cursor(Struct, frozen=True):
         """The cursor that `str` wrote; ParameterError if the text is something else."""
         try:
             return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=cls)
-        except ValueError as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ParameterError(f"cursor: not one that this library wrote ({error})") from None
 
 
@@ -219,7 +220,7 @@ class _Listing(Generic[T]):
     def failed(self, number: int, error: Exception) -> None:
         """A page that cannot be had ends the listing; its error says where to go on."""
         if isinstance(error, CJError):
-            error.cursor = msgspec.structs.replace(self._start, page=number, offset=0)
+            error.cursor = self._start if number == self.first else replace(self._start, page=number, offset=0)
 
     def finished(self) -> None:
         """All reachable pages were handed out. Whatever lies beyond the window is said, never left out in silence."""

@@ -85,11 +85,18 @@ def _columns(model: type[Model]) -> tuple[list[tuple[_Get, Check, str]], list[tu
         for get, wired in zip(map(attrgetter, field.slots), field.wires, strict=True):
             if field.kind.check is not None:
                 checks.append((get, field.kind.check, wired))
-            if field.kind.name == "models":
-                inner.append((get, nested(model, field), _items))
-            elif field.kind.name == "model":
-                inner.append((get, nested(model, field), _present))
+            if field.kind.name in ("models", "model") and _worth_a_look(nested(model, field), {model}):
+                inner.append((get, nested(model, field), _items if field.kind.name == "models" else _present))
     return checks, inner
+
+
+def _worth_a_look(model: type[Model], above: set[type[Model]]) -> bool:
+    """Whether anything in it or below could be unreadable although the decoder took it."""
+    fields = model.__model_fields__.values()
+    if any(field.kind.check is not None for field in fields):
+        return True
+    below = {nested(model, field) for field in fields if field.kind.name in ("models", "model")} - above - {model}
+    return any(_worth_a_look(each, above | {model}) for each in below)
 
 
 def _items(column: Iterator[Any]) -> list[Any]:

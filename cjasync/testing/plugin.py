@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
     from cjasync import CJClient
     from cjasync.sandbox import Sandbox
 
-async_fixture: Any = pytest.fixture
-with suppress(ImportError):  # this is loaded by every pytest of the environment, also where nobody tests asyncio
-    from pytest_asyncio import fixture as async_fixture
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _async_fixture(function: F) -> F:
+    """A fixture of pytest-asyncio; this module is loaded by every pytest, also where nobody tests asyncio."""
+    fixture: Any = pytest.fixture
+    with suppress(ImportError):
+        fixture = import_module("pytest_asyncio").fixture
+    return cast("F", fixture(function))
 
 
 def sandbox_client(sandbox: Sandbox, **settings: Any) -> CJClient:
@@ -54,14 +61,14 @@ def make_sandbox() -> Callable[..., Sandbox]:
     return make
 
 
-@async_fixture
+@_async_fixture
 async def cj_sandbox(make_sandbox: Callable[..., Sandbox]) -> AsyncIterator[Sandbox]:
     """An embedded CJ with 500 products and no limits."""
     async with make_sandbox() as sandbox:
         yield sandbox
 
 
-@async_fixture
+@_async_fixture
 async def cj(cj_sandbox: Sandbox) -> AsyncIterator[CJClient]:
     """A client of `cj_sandbox`."""
     async with sandbox_client(cj_sandbox) as client:
