@@ -131,7 +131,7 @@ class TokenManager:
             self._refused.pop(old, None)
         self._refused[token] = now + REFUSAL_MEMORY
         if self._tokens is not None and self._tokens.access_token == token:
-            self._calm_until = -inf
+            self._tokens = None  # should CJ take it again, the store has it
         return await self.get(max_wait)
 
     async def login(self, max_wait: float | None = SHORT_WAIT) -> Tokens:
@@ -211,34 +211,35 @@ class TokenManager:
             record = await self._vault.load()
             if (tokens := self._adopt(record.tokens, ahead=ahead)) is not None:
                 return tokens
+            if ahead and record.tokens is None:
+                raise AuthError("somebody has logged out")  # and wants no login before a call needs one
             if self._failure is not None and self._clock.monotonic() < self._failure_holds_until:
                 raise _own(self._failure)
-            try:
-                return await self._refresh_or_log_in(record)
-            except AuthError as error:
-                self._remember(error)
-                raise
+            return await self._refresh_or_log_in(record)
 
     async def _refresh_or_log_in(self, record: TokenRecord) -> Tokens:
         refused: APIError | None = None
-        old = record.tokens
-        if old is not None and old.refresh_token and (not self._authenticate or old.can_refresh(self._clock.time())):
+        old, now = record.tokens, self._clock.time()
+        if old is not None and old.refresh_token and old.can_refresh(now):
             try:
                 renewed = self._received(await self._renew(old.refresh_token)).replacing(old)
             except _PASSING:
                 raise
-            except APIError as error:
-                refused = error
-                record = await self._vault.save(replace(record, tokens=old.without_refresh()))
+            except APIError as refusal:
+                refused = refusal
+                left = old.without_refresh() if self._is_good(old, now) else None
+                record = await self._vault.save(replace(record, tokens=left))
             else:
                 record = await self._vault.save(replace(record, tokens=renewed))
                 if (tokens := self._adopt(renewed)) is not None:
                     return tokens
         if self._authenticate is None:
-            raise AuthError(f"no access token that CJ takes is left: {_GET_ANOTHER}") from refused
+            error = AuthError(f"no access token that CJ takes is left: {_GET_ANOTHER}")
+            raise self._remembered(error) from refused
         if (tokens := self._adopt(await self._log_in(record))) is not None:
             return tokens
-        raise AuthError(f"CJ hands out a token that it refuses; make a new API key in My CJ, then {_GET_ANOTHER}")
+        error = AuthError(f"CJ hands out a token that it refuses; make a new API key in My CJ, then {_GET_ANOTHER}")
+        raise self._remembered(error)
 
     async def _log_in_now(self) -> Tokens:
         async with self._vault.alone():
@@ -248,11 +249,7 @@ class TokenManager:
                 and (tokens := self._adopt(record.tokens)) is not None
             ):
                 return tokens
-            try:
-                return self._take(await self._log_in(record))
-            except AuthError as error:
-                self._remember(error)
-                raise
+            return self._take(await self._log_in(record))
 
     async def _log_in(self, record: TokenRecord) -> Tokens:
         assert self._authenticate is not None, "only called with an API key"
@@ -269,10 +266,14 @@ class TokenManager:
         except _NEVER_SENT:
             await self._vault.save(record)
             raise
+        except AuthError as error:
+            self._remembered(error)
+            raise
         await self._vault.save(replace(noted, tokens=tokens))
         return tokens
 
     def _received(self, tokens: Tokens) -> Tokens:
+        self._given = None
         return replace(tokens, received_at=_moment(self._clock.time()))
 
     # What is known.
@@ -289,9 +290,7 @@ class TokenManager:
         return None
 
     def _take(self, tokens: Tokens) -> Tokens:
-        self._given = None
         self._failure = None
-        self._refused.pop(tokens.access_token, None)
         if tokens != self._tokens:
             self._ahead_failures, self._ahead_from = 0, -inf
         self._tokens = tokens
@@ -302,9 +301,10 @@ class TokenManager:
         self._given = self._tokens = None
         self._calm_until = -inf
 
-    def _remember(self, error: AuthError) -> None:
+    def _remembered(self, error: AuthError) -> AuthError:
         self._failure = _own(error)
         self._failure_holds_until = self._clock.monotonic() + REFUSAL_MEMORY
+        return error
 
     def _check_open(self) -> None:
         if self._closed:
