@@ -1,12 +1,35 @@
-"""From the second walk on: windows cut where an earlier walk found the pages to end."""
+"""Where certified windows begin and end: what is settled in this walk, and where the next one can cut."""
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 
 from cjasync.catalog.question import Certificate, Facts
 
 LEAST = 0.5  # of a window; smaller ones are joined with the next
+
+
+class Settled:
+    """The stretches of create time that are certified, so that a product of theirs that shows up again is known."""
+
+    def __init__(self, certificates: Sequence[Certificate]) -> None:
+        self._spans: list[tuple[float, float]] = []
+        for certificate in certificates:
+            self.add(certificate)
+
+    def add(self, certificate: Certificate) -> None:
+        """Take in a new one, if its bounds are known to mean the times that rows show."""
+        region = certificate.region
+        if region.end is not None and certificate.mode in ("seek", "keyset") and certificate.proof != "none":
+            insort(self._spans, (float("-inf") if region.start is None else region.start, region.end))
+
+    def covers(self, moment: int | None) -> bool:
+        """Is everything created then delivered already?"""
+        if moment is None:
+            return False
+        n = bisect_right(self._spans, (moment, float("inf"))) - 1
+        return n >= 0 and moment <= self._spans[n][1]
 
 
 def windows(certificates: Sequence[Certificate], facts: Facts) -> tuple[tuple[int | None, int, int], ...]:

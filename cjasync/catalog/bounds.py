@@ -33,7 +33,7 @@ def check_inside(moments: Sequence[int], region: Region, facts: Facts) -> Steps:
     first, last = min(moments), max(moments)
     early = region.start is not None and first < region.start
     if early or (region.end is not None and last > region.end):
-        if any(bound is not None and _at_lunch(bound, facts) for bound in (region.start, region.end)):
+        if facts.at_lunch(region.start) or facts.at_lunch(region.end):
             raise Learnt({"noon": True}, NOON)
         yield from calibrate((region.start if early and region.start is not None else last, first), facts)
         raise Breach(below(facts), "rows lie outside the times that were asked for")
@@ -78,7 +78,7 @@ def _admits(moment: int, bound: int) -> Steps:
 
 def _explain(moment: int, facts: Facts) -> Steps:
     """Why a lower bound at `moment` is not exact."""
-    if _at_lunch(moment, facts):
+    if facts.at_lunch(moment):
         noon = (moment + facts.zone) // 86400 * 86400 + 43200 - facts.zone
         if (yield from _admits(moment, noon - 1)) and not (yield from _admits(moment, noon + 3600)):
             raise Learnt({"noon": True}, NOON)
@@ -88,7 +88,7 @@ def _explain(moment: int, facts: Facts) -> Steps:
     if far.keys and far.times[0] is not None and far.times[0] <= moment:
         ignored = far.total == near.total
         raise Breach("units" if ignored else "plain", "the time filter has no effect on the rows")
-    steps = [step for step in range(-WIDEST, WIDEST + 1) if not _at_lunch(moment + step * QUARTER, facts)]
+    steps = [step for step in range(-WIDEST, WIDEST + 1) if not facts.at_lunch(moment + step * QUARTER)]
     low, high = 0, len(steps)  # the last step that still admits the product is steps[low]
     if not (yield from _admits(moment, moment + steps[0] * QUARTER)):
         raise Breach("plain", "the time filter goes by another time than the one the rows show")
@@ -107,7 +107,3 @@ def _explain(moment: int, facts: Facts) -> Steps:
 def _exact(moment: int, shift: int = 0) -> Steps:
     """Does a lower bound at `moment` show what was created then, and one a second later not? (On a shifted clock.)"""
     return (yield from _admits(moment, moment + shift)) and not (yield from _admits(moment, moment + shift + 1))
-
-
-def _at_lunch(moment: int, facts: Facts) -> bool:
-    return not facts.noon and (moment + facts.zone) // 3600 % 24 == 12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 from msgspec import Struct
 
@@ -83,13 +84,13 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
 
 def newer(job: Newer, facts: Facts, categories: Sequence[str]) -> Steps:
     """Count what has no create time, while the catalogue changes: the least of several counts."""
-    yield Learn({"hidden": (yield from _uncounted(job.end))})
+    yield Learn({"hidden": (yield from _uncounted(job.end, COUNTS))})
 
 
-def _uncounted(end: int) -> Steps:
+def _uncounted(end: int, rounds: int) -> Steps:
     """All products, less those created up to `end`, less those created later; 0 as soon as one count says so."""
     least: int | None = None
-    for _ in range(COUNTS):
+    for _ in range(rounds):
         whole, timed, after = yield [
             Ask(Region(), 1, "newest", "desc", burst=3),
             Ask(Region(end=end), 1, "newest", "desc"),
@@ -125,17 +126,21 @@ def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:
         requests += front.asked
         if at_front:
             break
-    count = job.count
-    for _ in range(SWEEPS):
-        if len(keys) >= count:
+    count, sweeps = job.count, 0
+    while len(keys) < count:
+        count = yield from _uncounted(job.end, 1)  # some may be gone
+        if len(keys) >= count or sweeps == SWEEPS:
             break
+        sweeps += 1
         for n in range(0, len(job.bands), BANDS_AT_ONCE):
-            if len(keys) >= count:
-                break
-            requests += yield from _bands(job.bands[n : n + BANDS_AT_ONCE], at_front, keys, facts, categories)
-        if len(keys) < count:  # some were gone, or changed their price and slipped from band to band
-            count = min(count, (yield from _uncounted(job.end)))
-    proof = "ordered" if len(keys) >= count else "none"
+            if len(keys) < count:
+                requests += yield from _bands(job.bands[n : n + BANDS_AT_ONCE], at_front, keys, facts, categories)
+    proof: Literal["constant", "ordered", "none"] = "ordered"
+    if sweeps:  # prices change, so products can slip from band to band: proof is only that nothing has changed
+        count = yield from _uncounted(job.end, 1)
+        proof = "constant" if len(keys) == count == job.count else "none"
+    elif len(keys) < count:
+        proof = "none"
     yield Certificate(Region(), max(count, len(keys)), len(keys), requests, 0, "hidden", proof)
 
 

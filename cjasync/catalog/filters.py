@@ -16,9 +16,7 @@ from msgspec import Struct
 from cjasync._params import encode, ordered
 from cjasync.catalog.question import MAX_INVENTORY, MAX_PRICE, Region
 from cjasync.errors import ParameterError
-from cjasync.resources import endpoints
-
-LIST = endpoints()["product/list"]
+from cjasync.resources._product_endpoints import LIST
 
 Amount = Decimal | float | str
 Details = Literal["query", "stock"]

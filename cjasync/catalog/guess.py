@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from cjasync.catalog.cover import Cover, seen_prices
 from cjasync.catalog.listing import Ask, Breach, Listing, Outgrown, Range, Spawn, Steps
 from cjasync.catalog.question import Certificate, Facts, Region, Reply
@@ -25,6 +27,7 @@ class Hunt:
     """The search for the end of a window: ends known to fit, ends known to be too far."""
 
     def __init__(self, job: Range, facts: Facts) -> None:
+        self.unit = replace(facts, noon=True).unit  # whatever the server makes of 12:xx, no end lies there
         self.window = facts.reach * facts.size
         self.size = facts.size
         self.first = FLOOR if job.start is None else job.start
@@ -44,7 +47,7 @@ class Hunt:
     @property
     def stuck(self) -> bool:
         """Is there no end between the one that fits and the one that is too far?"""
-        return self.over is not None and self.over[0] - self.fits[0] <= 1
+        return self.over is not None and self.unit(self.fits[0] + 1)[1] >= self.over[0]
 
     def settled(self, read: int) -> bool:
         """Is the best end good enough, after `read` pages of the window?"""
@@ -68,20 +71,31 @@ class Hunt:
         if self.over is None:
             if not rows:
                 return self.end
-            return min(self.end, max(end + 1, self.first + int((end - self.first + 1) * 1.05 * self.window / rows)))
+            grown = self.first + int((end - self.first + 1) * 1.05 * self.window / rows)
+            return min(self.end, self.whole(max(end + 1, grown)))
         over, too_many = self.over
         goal = (FULL + (0.995 - FULL) * ((0.3 + self.tries * 0.618) % 1)) * self.window
         at = end + (over - end) * (goal - rows) / max(1, too_many - rows)
         if self.tries % 3 == 2 or (too_many > 40 * self.window and self.tries % 2):
             at = (end + over) / 2
-        return int(min(max(at, end + 1), over - 1))
+        found = self.whole(int(min(max(at, end + 1), over - 1)))
+        return found if found < over else self.unit(end + 1)[1]
+
+    def whole(self, end: int) -> int:
+        """That end, or one close to it that cuts no unit of time in two."""
+        low, high = self.unit(end)
+        if low == high or end in (high, self.end):
+            return end
+        return low - 1 if low - 1 > max(self.fits[0], self.first) else min(high, self.end)
 
 
 def blind(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     """Read one window from `job.start` on, and hand on the rest."""
     hunt = Hunt(job, facts)
     prefix: list[Reply] = []  # pages 1, 2, ... of the list, read under different ends
-    end = job.end if job.density is None else min(job.end, hunt.first + int(1.03 * hunt.window / job.density))
+    end = job.end
+    if job.density is not None:
+        end = min(end, hunt.whole(hunt.first + int(1.03 * hunt.window / job.density)))
     totals: set[int] = set()
     asked = 0
     while True:
@@ -101,7 +115,7 @@ def blind(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         end = hunt.next_end()
     end, rows = hunt.fits
     if hunt.stuck and not rows:
-        yield from _single(end + 1, job, hunt, facts, categories)
+        yield from _single(hunt.unit(end + 1), job, hunt, facts, categories)
         return
     density = rows / (end - hunt.first + 1) if rows else None
     if end < job.end:
@@ -109,14 +123,15 @@ def blind(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     yield from _window(Region(job.start, end), rows, prefix, asked, facts, categories)
 
 
-def _single(second: int, job: Range, hunt: Hunt, facts: Facts, categories: Sequence[str]) -> Steps:
-    """Nothing lies before this second, and it alone is larger than a window."""
-    if second > hunt.first:
-        yield Certificate(Region(job.start, second - 1), 0, 0, hunt.tries, 0, facts.mode, "constant")
-    cover = Cover(Region(job.start if second == hunt.first else second, second), facts, categories)
+def _single(unit: tuple[int, int], job: Range, hunt: Hunt, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Nothing lies before this stretch, and it alone is larger than a window."""
+    first, last = max(unit[0], hunt.first), min(unit[1], job.end)
+    if first > hunt.first:
+        yield Certificate(Region(job.start, first - 1), 0, 0, hunt.tries, 0, facts.mode, "constant")
+    cover = Cover(Region(job.start if first == hunt.first else first, last), facts, categories)
     yield from cover.read()
-    if second < job.end:
-        yield Spawn(Range(second + 1, job.end, max(0, job.rows - cover.total), density=job.density))
+    if last < job.end:
+        yield Spawn(Range(last + 1, job.end, max(0, job.rows - cover.total), density=job.density))
     yield cover.certificate()
 
 
@@ -152,7 +167,7 @@ def plain(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     """Read one window from `job.start` on, and hand on the rest."""
     hunt = Hunt(job, facts)
     width = None if job.density is None else PLAIN_FILL * hunt.window / job.density
-    end = job.end if width is None else min(job.end, hunt.first + int(max(0.0, width - 1)))
+    end = job.end if width is None else min(job.end, hunt.whole(hunt.first + int(max(0.0, width - 1))))
     totals: set[int] = set()
     while True:
         (first,) = yield [Ask(Region(job.start, end), 1, "probe", burst=facts.reach)]
@@ -160,12 +175,13 @@ def plain(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         hunt.note(end, first.total)
         if hunt.tries > 12 and len(totals) == 1 and first.total > facts.window:
             raise Breach("units", IGNORED)
-        if first.total <= hunt.window or end <= hunt.first:
+        if first.total <= hunt.window or end <= hunt.unit(hunt.first)[1]:
             break
         shrink = PLAIN_FILL * hunt.window / first.total
         end = hunt.first + int((end - hunt.first) * (shrink if hunt.tries < 4 else min(shrink, 0.5)))
+        end = hunt.whole(end)
     if first.total > hunt.window:
-        yield from _single(hunt.first, job, hunt, facts, categories)
+        yield from _single((hunt.first, end), job, hunt, facts, categories)
         return
     wide = end - hunt.first + 1
     density = PLAIN_FILL * hunt.window / (wide * min(8.0, PLAIN_FILL * hunt.window / max(1, first.total)))

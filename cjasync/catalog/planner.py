@@ -21,6 +21,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cjasync.catalog import borders, prices
+from cjasync.catalog.borders import Settled
 from cjasync.catalog.ends import Closing, Hidden, Newer, Opening
 from cjasync.catalog.listing import Ask, Breach, Learn, Learnt, Range, Spawn, Unit
 from cjasync.catalog.question import Answer, Certificate, Events, Facts, Mode, Question, Region, Reply, Row
@@ -31,7 +32,7 @@ from cjasync.catalog.state import Job, State, Task, from_bytes, to_bytes
 
 LADDER: tuple[Mode, ...] = ("seek", "keyset", "blind", "plain", "units")
 DEFAULT_WINDOW = 10_000  # where the server sets no limit: larger windows gain nothing and hold bursts open longer
-LOOKING = frozenset({"bounds", "newest", "tail"})
+LOOKING = frozenset({"newest", "tail"})
 PATIENCE = 3  # times a page that comes back short is asked for again
 SLACK = 60  # seconds that the server's clock may be ahead of ours
 GENERATIONS = 3  # windows for which products without a create time are remembered
@@ -46,6 +47,8 @@ class Planner:
         self._flying: set[int] = set()
         self._certified: list[Certificate] = []
         self._said: list[str] = []
+        self._settled = Settled(state.certificates)
+        self._categories = set(state.categories)
         for task in state.tasks:
             if task.facts is not None:
                 self._begin(task)
@@ -123,7 +126,7 @@ class Planner:
         if run is None or index not in run.waiting:
             return Events(notes=("an answer that is not needed any more",))
         ask = run.waiting[index]
-        new = self._deliver(answer.rows, ask, run.task.job)
+        new = self._deliver(answer.rows, ask)
         try:
             reply = self._judged(question, run, ask, answer)
             if reply is not None:
@@ -149,17 +152,17 @@ class Planner:
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    def _deliver(self, rows: Sequence[Row], ask: Ask, job: Job) -> list[int]:
+    def _deliver(self, rows: Sequence[Row], ask: Ask) -> list[int]:
         """The positions of rows that were not delivered yet."""
         state, new = self._state, []
         state.received += len(rows)
         timed = ask.region.within(state.base).timed
         for position, row in enumerate(rows):
             item, moment = key(row.pid), self._moment(row)
-            # What only looks around shows products of windows that are certified and forgotten.
-            known = isinstance(job, Hidden) and moment is not None or ask.kind in LOOKING
-            if item in state.held or (known and (moment is None or moment <= state.end)):
+            if item in state.held or self._settled.covers(moment):
                 continue
+            if ask.kind in LOOKING and (moment is None or moment <= state.end):
+                continue  # its window will bring it, or has
             state.held[item] = moment
             new.append(position)
             if moment is not None or timed:
@@ -169,12 +172,6 @@ class Planner:
                 state.categories.append(row.category)
         state.unique += len(new)
         return new
-
-    @property
-    def _categories(self) -> set[str]:
-        if not hasattr(self, "_category_set"):
-            self._category_set = set(self._state.categories)
-        return self._category_set
 
     def _moment(self, row: Row) -> int | None:
         return created_from_id(row.pid) if self._state.facts.times == "id" else row.created
@@ -281,6 +278,7 @@ class Planner:
         state = self._state
         if isinstance(step, Certificate):
             state.certificates.append(step)
+            self._settled.add(step)
             self._certified.append(step)
         elif isinstance(step, Spawn):
             if isinstance(step.job, Range) and isinstance(task.job, Range) and step.job.start != task.job.start:
@@ -361,7 +359,9 @@ class Planner:
                     continue
                 end = job.end if task.end is None else task.end
                 rows = job.rows if task.end is None else min(job.rows, state.facts.window)
-                job = Range(job.start, state.end if end == last else end, rows)
+                whole = state.facts if state.facts.mode in ("seek", "keyset") else replace(state.facts, noon=True)
+                start = job.start if job.start is None else whole.unit(job.start)[0]
+                job = Range(start, state.end if end == last else whole.unit(end + 1)[0] - 1, rows)
             elif isinstance(job, Opening) and state.before is not None and len(old) > 1:
                 continue
             self._add(job)

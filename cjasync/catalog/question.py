@@ -145,6 +145,10 @@ class Facts(Struct, frozen=True, kw_only=True):
             return moment - second + 43199, moment - second + 46800
         return moment, moment
 
+    def at_lunch(self, moment: int | None) -> bool:
+        """Might the filter read this bound as half a day earlier?"""
+        return moment is not None and not self.noon and (moment + self.zone) // 3600 % 24 == 12
+
     def clear_of_lunch(self, moment: int) -> int:
         """The moment, or the first one after it that no server reads as half a day earlier."""
         return replace(self, noon=True).unit(moment)[1]

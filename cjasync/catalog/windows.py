@@ -11,6 +11,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from cjasync.catalog.bounds import calibrate, check_inside, check_rows
 from cjasync.catalog.cover import Cover, seen_prices
 from cjasync.catalog.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
@@ -113,7 +115,8 @@ def _close(
         wanted = []
     if top - 1 in closed.totals:
         count = closed.totals[top - 1][0]
-        if count < (top - 1) * facts.size or (count != below and not facts.checked):
+        doubtful = count < below if facts.at_lunch(closed.region.end) else count < (top - 1) * facts.size
+        if doubtful or (count != below and not facts.checked):
             yield from calibrate((moments[-1], moments[0]), facts)
         elif not facts.checked:
             yield Learn({"checked": True})
@@ -154,7 +157,9 @@ def keyset(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
             yield Spawn(Range(job.start, job.end, job.rows))
             return
         moments = known_times(spine)
-        start = facts.unit(moments[-1])[0] if moments else None
+        start = replace(facts, noon=True).unit(moments[-1])[0] if moments else None
+        if start is not None and job.start is not None and start <= job.start:
+            start = facts.unit(moments[-1])[0]
         if start is not None and len(spine.keys) == facts.size and (job.start is None or start > job.start):
             yield Spawn(Range(start, job.end, max(1, spine.total - facts.window)))
             region = Region(job.start, start - 1)

@@ -1,0 +1,84 @@
+"""What one answer of a walk changes, as its checkpoint holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from cjasync.catalog.question import Answer, Certificate, Facts, Region
+
+Kind = Literal["list", "query", "stock"]
+"""What rows are: of product/list, or details asked for by product/query or product/stock/getInventoryByPid."""
+
+
+class Skip(Struct, frozen=True):
+    """A row that could not be read: its id or a digest, its bytes, and what is wrong where."""
+
+    pid: str
+    raw: bytes
+    path: str
+    reason: str
+
+
+class Part(Struct, frozen=True):
+    """What one answer brought, as it waits for whoever takes it.
+
+    fetched_at: seconds since 1970. rows: a JSON array. certified: regions of which these rows are the last.
+    """
+
+    kind: Kind
+    fetched_at: float
+    rows: bytes
+    certified: list[Region] = []
+
+
+class Entry(Struct, frozen=True):
+    """What one answer changes: all of it, or nothing, is in the file.
+
+    seq: numbers the entries of a walk. question, answer: for the planner's log. keys: of the products delivered.
+    mended: products skipped before that could be read this time. todo: products whose details are to be asked for.
+    done: places in that list that are settled. failed: product ids to why their details cannot be had.
+    """
+
+    seq: int
+    question: int | None = None
+    answer: Answer | None = None
+    part: Part | None = None
+    keys: bytes = b""
+    skipped: list[Skip] = []
+    mended: list[str] = []
+    todo: list[str] = []
+    done: list[int] = []
+    failed: dict[str, str] = {}
+
+
+class Earlier(Struct, frozen=True):
+    """What a finished walk leaves to the next: its proof, what it learnt of the server, and where its rows went."""
+
+    certificates: list[Certificate]
+    facts: Facts
+    sink: str | None
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def encode_rows(rows: Sequence[Struct]) -> bytes:
+    """Rows as they are staged."""
+    return _ENCODER.encode(rows)
+
+
+def decode_rows(rows: bytes, model: type[Struct]) -> list[Any]:
+    """Staged rows again: the same raw values, digit for digit."""
+    found: list[Any] = _decoder(model).decode(rows)
+    return found
+
+
+@cache
+def _decoder(model: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(list[model], strict=False, float_hook=Decimal)
