@@ -28,8 +28,8 @@ class Listing(Protocol[P]):
         """One page."""
         ...
 
-    def delivered(self, page: P) -> None:
-        """Called with each page in order, before the consumer gets it."""
+    def delivered(self, page: P) -> bool:
+        """Called with each page in order; whether the consumer is to get it, or the listing ended before it."""
         ...
 
     def failed(self, number: int, error: Exception) -> None:
@@ -50,11 +50,13 @@ async def in_order(listing: Listing[P]) -> AsyncGenerator[P, None]:
             try:
                 # Of the first page nothing is known yet, least of all whether anybody wants a second.
                 page = await (listing.fetch(number) if number == listing.first else window.take(number))
+                wanted = listing.delivered(page)
             except Exception as error:
                 listing.failed(number, error)
                 raise
+            if not wanted:
+                break
             number += 1
-            listing.delivered(page)
             if number > listing.first + 1:
                 window.hire(number)
             yield page

@@ -196,19 +196,24 @@ class _Listing(Generic[T]):
             self._tell(page)
         return page
 
-    def delivered(self, page: Page[T]) -> None:
-        """A page is handed out: its total may have moved the end."""
+    def delivered(self, page: Page[T]) -> bool:
+        """A page is handed out: its total may have moved the end. False: it only repeats the one before."""
+        if page.items and page.items == self._previous:
+            if page.total is None:
+                self.position = None
+                return False
+            text = f"page {page.number} repeats page {page.number - 1} although CJ counts {page.total} records"
+            raise BadResponseError(text, endpoint=self._endpoint.path)
         self.position = page.cursor
         self._size = page.size
         self._total = page.total
-        if page.total is None:
-            # Nothing says where the end is: one page at a time, until one is short or repeats the one before.
-            repeated = page.items == self._previous
-            self.last = page.number + 1 if page.cursor is not None and not repeated else page.number
+        self._previous = page.items
+        if page.total is None:  # nothing says where the end is: one page at a time, until one is short
+            self.last = page.number + 1 if page.cursor is not None else page.number
         else:
             reach = self._reach()
             self.last = math.ceil((page.total if reach is None else min(page.total, reach)) / page.size)
-        self._previous = page.items
+        return True
 
     def taken(self, page: Page[T], items: int) -> None:
         """The consumer has had that many items of the page."""
@@ -242,21 +247,30 @@ class _Listing(Generic[T]):
     def _page(self, number: int, got: PageRows) -> Page[T]:
         data, start = got.data, self._start
         total = data.total if data is not None else 0
-        count, size = len(got.rows) + len(got.skipped), start.size
-        if data is not None and data.page_size and count <= data.page_size < size:
-            size = data.page_size  # CJ's text says "20, fixed" beside "200 at most": pages are as long as it says
+        count = len(got.rows) + len(got.skipped)
+        size = self._size_of(number, count, total, data.page_size if data is not None else None)
         more = number * size < total if total is not None else count >= size
         cursor = Cursor(start.path, start.params, number + 1, start.size) if more else None
         return Page(got.rows, number, size, total, got.skipped, cursor, data)
 
+    def _size_of(self, number: int, count: int, total: int | None, told: int | None) -> int:
+        """Rows a page. CJ's text says "20, fixed" beside "200 at most", so what was asked for is not believed."""
+        asked = self._start.size
+        if told is not None and 0 < told < asked and count <= told:
+            return told
+        if number > self.first and count <= self._size:
+            return self._size
+        short = 0 < count < asked and total is not None and (number - 1) * asked + count < total
+        return count if number == self.first and short else asked
+
     def _reach(self) -> int | None:
-        """Rows that CJ shows of any one question."""
+        """Rows that CJ shows of any one question, in whole pages: it refuses one that goes beyond its window."""
         paging, plan = self._paging, self._engine.services.plan
         window: int | None = getattr(plan, paging.window) if paging.window is not None else None
-        if paging.max_page is None:
-            return window
-        deepest = paging.max_page * self._size
-        return deepest if window is None else min(window, deepest)
+        reaches = [window // self._size * self._size] if window is not None else []
+        if paging.max_page is not None:
+            reaches.append(paging.max_page * self._size)
+        return min(reaches, default=None)
 
     def _tell(self, page: Page[T]) -> None:
         services, path = self._engine.services, self._endpoint.path
