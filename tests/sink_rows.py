@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import msgspec
 
+from cjasync._decode import AnswerDecoder
 from cjasync.catalog.sinks import Batch, Layout, read_rows
 from cjasync.models._model import Id, Json, Model, wire
+from cjasync.models._pages import ListData
 from cjasync.models._values import Price, Weight
 
 FILES = ("t.jsonl", "t.jsonl.gz", "t.jsonl.zst", "t.csv", "t.parquet", "t.sqlite", "t.duckdb")
@@ -40,12 +42,19 @@ class Thing(Model):
     first: Part | None = None
 
 
-_DECODER = msgspec.json.Decoder(Thing, strict=False)
+_DECODER = AnswerDecoder(ListData[Thing])
+
+
+def decoded_page(*wired):
+    """The rows of a page as the library decodes what CJ sends; those that nobody can read are left out."""
+    _, page = _DECODER.decode(msgspec.json.encode({"code": 200, "data": {"list": wired}}))
+    return page.rows
 
 
 def decoded(**wired):
-    """A row as the library decodes it from what CJ sends."""
-    return _DECODER.decode(msgspec.json.encode(wired))
+    """One such row."""
+    (row,) = decoded_page(wired)
+    return row
 
 
 def things(*pids, **more):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -112,9 +112,10 @@ class DuckdbSink(UpsertingSink, PartsSink):
         return time
 
     def _close(self) -> None:
-        super()._close()
-        if self._gone is not None:
-            self._gone.close()
+        with ExitStack() as stack:
+            stack.callback(super()._close)
+            if self._gone is not None:
+                stack.callback(self._gone.close)
 
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from itertools import compress
 from operator import not_
@@ -98,9 +99,10 @@ class LineSink(FileSink):
             yield from map(self._head, self._lines(log))
 
     def _close(self) -> None:
-        self._commits.close()
-        if self._file is not None:
-            self._file.close()
+        with ExitStack() as stack:
+            stack.callback(self._commits.close)
+            if self._file is not None:
+                stack.callback(self._file.close)
 
     def _remove(self) -> None:
         self.partial.unlink(missing_ok=True)

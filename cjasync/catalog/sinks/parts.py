@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -123,10 +124,11 @@ class PartsSink(FileSink):
         return f"tail-{self._parts:06d}.arrows"
 
     def _close(self) -> None:
-        self._commits.close()
-        for file in (self._tail, self._lock):
-            if file is not None:
-                file.close()
+        with ExitStack() as stack:
+            stack.callback(self._commits.close)
+            for file in (self._lock, self._tail):
+                if file is not None:
+                    stack.callback(file.close)
 
     def _remove(self) -> None:
         shutil.rmtree(self.partial, ignore_errors=True)
