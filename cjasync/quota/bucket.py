@@ -29,6 +29,7 @@ DAY = 86_400 * SECOND
 GRAIN = 1440  # budgets count in 1/1440 tokens: a minute brings back exactly `limit` of them
 POLL = SECOND // 200  # when to ask again for a token whose return hangs on an answer that may come any moment
 GRACE = SECOND // 50  # how late a process may be for its turn before another one takes it
+YIELD = SECOND // 500  # what a process that comes last leaves to those who are about to come for their turn
 STEPS = 256  # returns of a larger bucket are rounded up to so many steps a window, which keeps its state small
 
 
@@ -49,19 +50,20 @@ class Rate(Struct, frozen=True):
     def take(self, state: RateState, now: int, wall: int, token: int, who: int) -> Blocked | None:
         """Take the token, or say when to ask again."""
         limit, per = self.in_force(state, now)
-        at = state.not_before
+        at, turn = state.not_before, 0
         if limit is not None:
             self.forget(state, now, per)
-            missing = len(state.flying) + state.away + self._ahead(state, now, who) + 1 - limit
-            if missing > 0:
-                at = max(at, self._back(state, now, missing, limit, per))
+            at, turn = self._turn(state, now, who, limit, per)
         if at > now:
-            state.line[who] = at
+            state.line[who] = (at, turn)
             return NotBefore(at, self.key)
-        if state.line:
-            state.line.pop(who, None)
         if limit is not None:
             state.flying[token] = now
+        if state.line or state.next_turns:
+            state.line.pop(who, None)
+            state.turn = max(state.turn, turn)
+            turns = {**state.next_turns, who: turn + 1}
+            state.next_turns = {other: next_turn for other, next_turn in turns.items() if next_turn > state.turn}
         return None
 
     def give_back(self, state: RateState, token: int) -> None:
@@ -91,17 +93,35 @@ class Rate(Struct, frozen=True):
                 break
             del flying[token]
 
-    def _ahead(self, state: RateState, now: int, who: int) -> int:
-        """How many others came before."""
-        ahead = 0
-        for other, due in list(state.line.items()):
+    def _turn(self, state: RateState, now: int, who: int, limit: int, per: int) -> tuple[int, int]:
+        """When to go or ask again, and the turn: whoever has had fewest goes first, then whoever came first."""
+        turn, ahead, due = 0, 0, 0
+        if state.line or state.next_turns:
+            turn, ahead, due = self._place(state, now, who)
+        missing = len(state.flying) + state.away + ahead + 1 - limit
+        at = now
+        if missing > 0:
+            at = self._back(state, now, missing, limit, per)
+            if ahead:
+                at = min(at, due + GRACE + 1)  # to see whether those ahead came: nobody waits for the dead
+        elif ahead and who not in state.line:
+            at = now + YIELD  # even if there are enough: those ahead are about to come, and may want more than one
+        return max(at, state.not_before), turn
+
+    def _place(self, state: RateState, now: int, who: int) -> tuple[int, int, int]:
+        """The turn of `who`, how many are ahead, and when the first of them is to come."""
+        queued = state.line.get(who)
+        turn = queued[1] if queued is not None else max(state.turn, state.next_turns.get(who, 0))
+        ahead, first, passed = 0, now, False
+        for other, (due, its) in list(state.line.items()):
             if other == who:
-                break
-            if due + GRACE < now:  # it did not come: cancelled, killed, or too busy
+                passed = True
+            elif due + GRACE < now:  # it did not come: cancelled, killed, or too busy
                 del state.line[other]
-            else:
+            elif its < turn or (its == turn and not passed):
+                first = min(first, due) if ahead else due
                 ahead += 1
-        return ahead
+        return turn, ahead, first
 
     def _back(self, state: RateState, now: int, missing: int, limit: int, per: int) -> int:
         """When so many tokens can be back at the earliest."""

@@ -70,7 +70,7 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
             if claim.scope == "points" and settlement.points is not None:
                 _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
             if refusal is not None and _SCOPES.get(refusal.kind) == claim.scope:
-                _exhaust(claim, state, refusal, now, wall)
+                _exhaust(claim, state, settlement, refusal, now, wall)
 
 
 def _reconcile(claim: Budget, state: BudgetState, points: PointsInfo, charged: int, now: int, wall: int) -> None:
@@ -95,7 +95,7 @@ def _slow_down(claim: Rate, state: RateState, refusal: Refusal, stop: int, now: 
     claim.stop(state, stop)
 
 
-def _exhaust(claim: Budget, state: BudgetState, refusal: Refusal, now: int, wall: int) -> None:
+def _exhaust(claim: Budget, state: BudgetState, settlement: Settlement, refusal: Refusal, now: int, wall: int) -> None:
     """Nothing left, says the server: until the reset, or until enough has come back."""
     claim.refill(state, now, wall)
     size = refusal.limit if refusal.limit is not None else claim.in_force(state)
@@ -104,8 +104,8 @@ def _exhaust(claim: Budget, state: BudgetState, refusal: Refusal, now: int, wall
         state.shut = now + MINUTE
     elif size is None:
         state.shut = now + (MINUTE if claim.trickles else state.ends - wall)
+    elif claim.trickles:
+        _reconcile(claim, state, PointsInfo(size, None, refusal.remaining or 0), settlement.charged, now, wall)
     else:
         state.limit = size
-        left = refusal.remaining or 0
-        state.returned = min(state.returned, state.charged - (size - left) * GRAIN)
-        state.trickled = now
+        state.returned = min(state.returned, state.charged - (size - (refusal.remaining or 0)) * GRAIN)

@@ -33,9 +33,10 @@ Blocked = NotBefore | Exhausted
 
 
 class RateState(Struct, tag="rate", array_like=True):
-    """flying: token -> when sent, no answer yet. line: who waits for a turn -> when it was told to come, in that order.
+    """flying: token -> when sent, no answer yet.
 
     coming: when the answered tokens are back, sorted; counts: how many each time; away: how many in all.
+    line: who waits -> (when it was told to come, its turn). turn: the one served last; next_turns: who -> its next one.
     not_before: the server's stop. said: (limit, per, until) as the server stated it. delays: what answers have taught.
     """
 
@@ -43,7 +44,9 @@ class RateState(Struct, tag="rate", array_like=True):
     coming: list[int] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     away: int = 0
-    line: dict[int, int] = field(default_factory=dict)
+    line: dict[int, tuple[int, int]] = field(default_factory=dict)
+    turn: int = 0
+    next_turns: dict[int, int] = field(default_factory=dict)
     not_before: int = 0
     said: tuple[int, int, int] | None = None
     delays: Delays = field(default_factory=Delays)
