@@ -7,7 +7,7 @@ async with CJClient.from_env() as cj:
 
 __version__ = "0.1.0"
 
-from cjasync._call import RawAnswer
+from cjasync._raw import RawAnswer
 from cjasync.bulk import Done
 from cjasync.client import CJClient
 from cjasync.config import Plan, RequestOptions, Settings

@@ -3,67 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Any
 
 from cjasync import errors
 from cjasync import hooks as events
 from cjasync._endpoint import Endpoint
-from cjasync._protocol import Request, Verdict, read_answer
-from cjasync._retry import delays
+from cjasync._patience import Patience
+from cjasync._protocol import Request, Verdict, conceal, read_answer
+from cjasync._raw import RawAnswer
 from cjasync._services import Services
+from cjasync._watchdog import Watched
 from cjasync.config import RequestOptions
 from cjasync.errors import (
-    APIError,
+    AlreadyExistsError,
+    BadResponseError,
     CJError,
-    ConnectError,
+    ClosedError,
     OutcomeUnknownError,
     QuotaExhaustedError,
     RateLimitedError,
     TransportError,
+    WaitTooLongError,
 )
 from cjasync.quota import Ticket
+from cjasync.quota.facts import Refusal
 
 if TYPE_CHECKING:
     from cjasync._transport import Exchange, Response
 
-T = TypeVar("T")
-
-MAX_REFUSALS = 8  # in a row; a server that goes on refusing has another limit than we believe
-
-
-class RawAnswer(Struct, Generic[T], frozen=True):
-    """An answer as it came, beside what it was decoded to."""
-
-    value: T
-    body: bytes
-    http_status: int
-    headers: Mapping[str, str]
-    request_id: str | None
+MAX_REFUSALS = 8  # of one call; a server that goes on refusing has another limit than we believe
+LOOK_AGAIN = 60.0  # seconds between two attempts on a budget of which only the server knows when it is full again
+_UNSTATED = {"qps": 1.0, "login": 300.0}  # seconds to keep quiet after a refusal that does not say
 
 
-class Call:
+class Call(Patience):
     """One call with all its attempts."""
 
     __slots__ = (
         "attempt",
         "began",
         "capture",
-        "clock",
-        "deadline",
-        "empty_seen",
+        "empty",
         "endpoint",
-        "error",
+        "lost",
         "number",
-        "options",
-        "pauses",
         "refreshed",
         "refusals",
         "request",
-        "retries",
         "services",
         "token",
     )
@@ -78,74 +66,104 @@ class Call:
         token: str | None = None,
         capture: list[RawAnswer[Any]] | None = None,
     ) -> None:
+        super().__init__(options, services.clock, services.budget)
         self.services = services
-        self.options = options
         self.capture = capture
         self.endpoint = endpoint
         self.request = request
         self.token = token
-        self.clock = services.clock
         self.services.calls += 1
         self.number = self.services.calls
         self.attempt = 0
         self.began = 0.0
-        self.retries = 0
         self.refusals = 0
         self.refreshed = False
-        self.empty_seen = False
-        self.error: CJError | None = None
-        self.pauses: Iterator[float] | None = None
-        self.deadline = None if options.deadline is None else self.clock.monotonic() + options.deadline
+        self.empty: Verdict | None = None
+        self.lost: OutcomeUnknownError | None = None
 
     async def run(self) -> Any:
         """The value of the answer, after as many attempts as it takes."""
         services, endpoint = self.services, self.endpoint
         from cjasync._transport import Exchange  # aiohttp is loaded by the first call, not by `import cjasync`
 
+        services.check_loop()
         task = asyncio.current_task()
+        assert task is not None, "calls are made from a task"
         # A call inside a call (a login) must not end its task's registration for the outer one.
-        outermost = task not in services.running
-        services.running.add(task)
-        services.budget.called()
+        outermost = services.begin(task)
+        self.begin()
         if services.hooks:
             self.began = self.clock.monotonic()
             self._tell(events.CallStarted)
         failure: str | None = None
+        exchange: Exchange | None = None
         token = self.token
         tokens = services.tokens if endpoint.authenticated and token is None else None
         try:
             while True:
                 if tokens is not None:
-                    token = tokens.current() or await tokens.get()
+                    token = tokens.current() or await self._in_time(tokens.get())
                 self.attempt += 1
-                exchange = Exchange(self.request, token, self, self._seconds_left(), self.clock)
+                exchange = Exchange(self.request, token, self, self.clock)
                 transport = services.transport or services.open_transport()
                 try:
                     response = await transport.send(exchange)
                 except BaseException as error:
+                    if isinstance(error, WaitTooLongError) and self.empty is not None:
+                        return self.empty.value
                     await self._after_failure(exchange, error)
                     continue
                 verdict = self._settle(exchange, response)
                 if verdict.error is None:
-                    if verdict.value is not None or not self._may_ask_again():
+                    if not self._may_ask_again(verdict):
                         return verdict.value
                 elif verdict.stale_token and tokens is not None and token is not None and not self.refreshed:
                     self.refreshed = True
                     self.error = verdict.error
-                    await tokens.rejected(token)
+                    await self._in_time(tokens.rejected(token))
+                elif self.lost is not None and isinstance(verdict.error, AlreadyExistsError):
+                    return True  # by the attempt that was lost
                 else:
                     await self._after_refusal(verdict)
         except BaseException as error:
-            failure = type(error).__name__
-            if isinstance(error, CJError) and error.endpoint is None:
-                error.endpoint = endpoint.path
-            raise
+            told = self._told(error, task, sent=exchange is not None and exchange.sent)
+            failure = type(told).__name__
+            if told is error:
+                raise
+            raise told from error
         finally:
             if outermost:
-                services.running.discard(task)
+                services.end(task)
             if services.hooks:
                 seconds = self.clock.monotonic() - self.began
                 self._tell(events.CallEnded, seconds=seconds, attempts=self.attempt, error=failure)
+
+    def _told(self, error: BaseException, task: asyncio.Task[Any], *, sent: bool) -> BaseException:
+        """What the caller is told of an error that ends the call."""
+        if isinstance(error, asyncio.CancelledError) and self.services.was_ended(task):
+            error = ClosedError("the client was closed while this call was under way")
+            if sent and not self.endpoint.safe:
+                error = self._unknown(error)
+        if isinstance(error, CJError):
+            if self.lost is not None:
+                error = self.lost  # whatever came later: the first attempt may have done it
+            error.endpoint = error.endpoint or self.endpoint.path
+        return error
+
+    async def _in_time(self, token: Awaitable[str]) -> str:
+        """A token that had to be fetched, before the call's deadline."""
+        if self.deadline is None:
+            return await token
+        watchdog, watched = (self.services.transport or self.services.open_transport()).watchdog, Watched()
+        try:
+            watchdog.start(watched, self.seconds_left())
+            return await token
+        except asyncio.CancelledError:
+            if watched.timed_out():
+                raise errors.TimeoutError("the deadline passed while the call waited for a token") from None
+            raise
+        finally:
+            watchdog.stop(watched)
 
     def try_admit(self) -> Ticket | None:
         """A turn, if there is one at once and nobody has to be told."""
@@ -173,6 +191,8 @@ class Call:
         else:
             services.latency *= 0.99
         verdict = read_answer(self.endpoint, response.status, response.body)
+        if verdict.error is not None:
+            conceal(verdict.error, self.endpoint, self.request, exchange.token)
         ticket = exchange.ticket
         if ticket is not None:
             if verdict.refusal is None:
@@ -189,14 +209,6 @@ class Call:
             self.capture.append(answer)
         return verdict
 
-    def _seconds_left(self) -> float:
-        if self.deadline is None:
-            return self.options.timeout
-        left = self.deadline - self.clock.monotonic()
-        if left <= 0:
-            raise self.error or _late()
-        return min(self.options.timeout, left)
-
     async def _after_failure(self, exchange: Exchange, error: BaseException) -> None:
         """An attempt that brought no answer: wait for the next one, or raise."""
         if exchange.ticket is not None:
@@ -206,64 +218,75 @@ class Call:
         self.error = error
         if self.services.hooks:
             self._note(exchange, error)
-        if not self.endpoint.safe and exchange.sent and not isinstance(error, ConnectError):
-            raise self._unknown(error) from error
+        if exchange.sent and not self.endpoint.safe:
+            self._lose(error)
+        elif isinstance(error, BadResponseError) and error.http_status is not None:
+            raise error  # too large, and it would be as large again
         await self._pause(error)
 
     async def _after_refusal(self, verdict: Verdict) -> None:
         """An attempt that was answered with an error: wait for the next one, or raise."""
         error = self.error = verdict.error
         assert error is not None, "called for refusals only"
-        if verdict.refusal is not None and self.services.hooks:
-            self._tell(events.Refused, attempt=self.attempt, limit=verdict.refusal.kind)
-        if isinstance(error, RateLimitedError) and verdict.refusal is not None:
-            refusal = verdict.refusal
-            seconds = (refusal.seconds or 1.0) / (refusal.times or 1)
-            error.retry_at = datetime.fromtimestamp(self.clock.time() + seconds, UTC)
-            self.refusals += 1
-            if refusal.kind == "login" or self.refusals > MAX_REFUSALS:
-                raise error
-            return  # the limiter knows of the stop, and the next admission waits it out
-        if isinstance(error, QuotaExhaustedError):
-            error.resets_at = error.resets_at or _next_day(self.clock.time())
-            if self.services.wait_when_exhausted and error.bucket != "sourcing":
-                return
-            raise error
+        if verdict.refusal is not None:
+            await self._after_limit(error, verdict.refusal)
+            return
         if not self.endpoint.safe:
-            if verdict.passing and not (isinstance(error, APIError) and error.code == 1600000):
-                raise self._unknown(error) from error
-            raise error
-        if not verdict.passing:
+            if not verdict.doubtful:
+                raise error
+            self._lose(error)
+        elif not verdict.passing:
             raise error
         await self._pause(error)
 
-    def _may_ask_again(self) -> bool:
+    async def _after_limit(self, error: CJError, refusal: Refusal) -> None:
+        """CJ refused for a limit's sake. The limiter knows of it, and the next admission waits as long as it must."""
+        if self.services.hooks:
+            self._tell(events.Refused, attempt=self.attempt, limit=refusal.kind)
+        self.refusals += 1
+        if isinstance(error, RateLimitedError):
+            seconds = refusal.seconds or _UNSTATED[refusal.kind]
+            error.retry_at = datetime.fromtimestamp(self.clock.time() + seconds, UTC)
+            if refusal.kind == "login" or self.refusals > MAX_REFUSALS:
+                raise error
+        elif isinstance(error, QuotaExhaustedError):
+            error.resets_at = error.resets_at or _next_day(self.clock.time())
+            if not self.services.wait_when_exhausted or refusal.kind == "sourcing":
+                raise error
+            if self.refusals > 1:  # it is about a budget that the limiter does not keep
+                patience = self.options.max_wait
+                if self.is_too_long(LOOK_AGAIN) or (patience is not None and patience < LOOK_AGAIN):
+                    raise error
+                await self.clock.sleep(LOOK_AGAIN)
+
+    def _may_ask_again(self, verdict: Verdict) -> bool:
         """CJ was seen to answer "nothing" for healthy products and to know them a moment later: worth one more try."""
-        if not self.endpoint.safe or self.empty_seen or self.retries >= self.options.retries:
+        endpoint = self.endpoint
+        if verdict.value or not endpoint.safe or endpoint.paging or self.empty is not None or not self.take_retry():
             return False
-        self.empty_seen = True
-        self.retries += 1
-        return self.services.budget.take()
+        self.empty = verdict
+        return True
 
     async def _pause(self, error: CJError) -> None:
-        """Wait before the next attempt; it holds no connection and no turn. Raises when there will be none."""
-        if self.retries >= self.options.retries or not self.services.budget.take():
-            raise error
-        self.retries += 1
-        self.pauses = self.pauses or delays()
-        wait = next(self.pauses)
-        if self.deadline is not None and self.clock.monotonic() + wait >= self.deadline:
+        """Wait before the next attempt. Raises when there will be none."""
+        wait = self.next_pause()
+        if not self.take_retry(wait):
             raise error
         if self.services.hooks:
             self._tell(events.Retried, attempt=self.attempt, wait=wait, error=type(error).__name__)
         await self.clock.sleep(wait)
 
+    def _lose(self, error: CJError) -> None:
+        """The answer to a write was lost. Only one that CJ refuses the second time may go out again."""
+        unknown = self._unknown(error)
+        if not self.endpoint.idempotent:
+            raise unknown from error
+        self.lost = self.lost or unknown
+
     def _unknown(self, error: CJError) -> OutcomeUnknownError:
         tell = f"; {self.endpoint.recheck} tells" if self.endpoint.recheck else ""
-        return OutcomeUnknownError(
-            f"the answer was lost ({error.message}), so the write may or may not have happened{tell}",
-            endpoint=self.endpoint.path,
-        )
+        text = f"the answer was lost ({error.message}), so the write may or may not have happened{tell}"
+        return OutcomeUnknownError(text, endpoint=self.endpoint.path)
 
     def _note(
         self,
@@ -286,10 +309,6 @@ class Call:
 
     def _tell(self, event: type[events.Event], **facts: Any) -> None:
         events.emit(self.services.hooks, event(endpoint=self.endpoint.path, call=self.number, **facts))
-
-
-def _late() -> CJError:
-    return errors.TimeoutError("the deadline passed before the request could be sent")
 
 
 def _next_day(now: float) -> datetime:

@@ -34,6 +34,7 @@ class Endpoint(Struct, Generic[T], frozen=True, kw_only=True):
     ranges: pairs of parameters, the low and the high end of a range.
     section: where the document describes it.
     cached: seconds an answer may be kept when the client's cache is on.
+    idempotent: a write that CJ refuses as existing the second time, so that it may be sent again when lost.
     recheck: for a write, the call that tells whether it happened.
     """
 
@@ -42,6 +43,7 @@ class Endpoint(Struct, Generic[T], frozen=True, kw_only=True):
     answer: Any
     points: int = 0
     safe: bool = True
+    idempotent: bool = False
     authenticated: bool = True
     params: Mapping[str, Param] = msgspec.field(default_factory=dict)
     choice: tuple[str, ...] = ()

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Coroutine, Mapping
-from contextvars import ContextVar
 from datetime import tzinfo
 from typing import Any, TypeVar
 
-from cjasync._call import Call, RawAnswer
+from cjasync._call import Call
 from cjasync._endpoint import Endpoint
 from cjasync._protocol import build_request
+from cjasync._raw import capturing
 from cjasync._services import Services, TokenSource
 from cjasync.config import RequestOptions
-from cjasync.errors import ClosedError
 
 T = TypeVar("T")
-
-_captured: ContextVar[list[RawAnswer[Any]] | None] = ContextVar("cjasync_captured", default=None)
 
 
 class Engine:
@@ -49,24 +46,10 @@ class Engine:
     ) -> Coroutine[Any, Any, T]:
         """Make one call; see the resource's method for what it returns and raises. `token`: this one, and no other."""
         services = self.services
-        if services.closed:
-            raise ClosedError("the client is closed", endpoint=endpoint.path)
         request = build_request(services.base_url, endpoint, params)
-        capture = _captured.get()
+        capture = capturing.get()
         call = Call(services, self.options, endpoint, request, token=token, capture=capture)
-        flights = services.flights
-        if flights is None or not endpoint.safe or endpoint.method != "GET" or capture is not None:
+        keep = endpoint.cached if services.cache else 0.0
+        if not (services.coalesce or keep) or not endpoint.safe or endpoint.method != "GET" or capture is not None:
             return call.run()
-        return flights.run((request.url, endpoint.cached), call.run, services.clock)
-
-
-class captured:  # noqa: N801 - used like a function
-    """While it is open, the answers of this task's calls are kept."""
-
-    def __enter__(self) -> list[RawAnswer[Any]]:
-        answers: list[RawAnswer[Any]] = []
-        self._token = _captured.set(answers)
-        return answers
-
-    def __exit__(self, *exc: object) -> None:
-        _captured.reset(self._token)
+        return services.flights.run(call, keep)

@@ -7,61 +7,81 @@ cancelled, the next in line makes it anew.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import copy
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
 
 from cjasync._clock import Clock
+from cjasync._protocol import Request
+from cjasync.config import RequestOptions
+from cjasync.errors import CJError
 
-_Key = tuple[str, float]
 _RUN_IT_YOURSELF = object()
+
+
+class Read(Protocol):
+    """A call that may be shared."""
+
+    request: Request
+    options: RequestOptions
+
+    def begin(self) -> None:
+        """Its time runs from now on."""
+        ...
+
+    async def run(self) -> Any:
+        """Make the request."""
+        ...
 
 
 class Flights:
     """The reads under way, and the answers still fresh."""
 
-    __slots__ = ("_flying", "_kept")
+    __slots__ = ("_clock", "_flying", "_kept")
 
-    def __init__(self) -> None:
-        self._flying: dict[_Key, list[asyncio.Future[Any]]] = {}
-        self._kept: dict[_Key, tuple[float, Any]] = {}
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._flying: dict[tuple[str, RequestOptions], list[asyncio.Future[Any]]] = {}
+        self._kept: dict[str, tuple[float, Any]] = {}
 
-    async def run(self, key: _Key, make: Callable[[], Awaitable[Any]], clock: Clock) -> Any:
-        """The answer for `key` (what is asked, and for how many seconds its answer keeps)."""
-        keep = key[1]
-        if keep and (kept := self._kept.get(key)) is not None:
-            if clock.monotonic() < kept[0]:
+    async def run(self, read: Read, keep: float) -> Any:
+        """The answer, which is kept for `keep` seconds. Only callers of equal patience share a request."""
+        url = read.request.url
+        if keep and (kept := self._kept.get(url)) is not None:
+            if self._clock.monotonic() < kept[0]:
                 return kept[1]
-            del self._kept[key]
+            del self._kept[url]
+        read.begin()
+        key = (url, read.options)
         while (waiting := self._flying.get(key)) is not None:
             future = asyncio.get_running_loop().create_future()
             waiting.append(future)
             outcome = await future
             if outcome is not _RUN_IT_YOURSELF:
                 return outcome
-        waiting = self._flying[key] = []
+        self._flying[key] = []
         try:
-            answer = await make()
-        except asyncio.CancelledError:
-            del self._flying[key]
-            self._pass_on(waiting)
+            answer = await read.run()
+        except (asyncio.CancelledError, GeneratorExit):
+            # All wake: the first finds nobody flying and flies, the others find it.
+            self._land(key, lambda future: future.set_result(_RUN_IT_YOURSELF))
             raise
         except BaseException as error:
-            del self._flying[key]
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()  # seen, should its caller have gone
+            self._land(key, partial(_fail, error=error))
             raise
-        del self._flying[key]
         if keep:
-            self._kept[key] = (clock.monotonic() + keep, answer)
-        for future in waiting:
-            if not future.done():
-                future.set_result(answer)
+            self._kept[url] = (self._clock.monotonic() + keep, answer)
+        self._land(key, lambda future: future.set_result(answer))
         return answer
 
-    def _pass_on(self, waiting: list[asyncio.Future[Any]]) -> None:
-        # All wake: the first finds nobody flying and flies, the others find it.
-        for future in waiting:
+    def _land(self, key: tuple[str, RequestOptions], tell: Callable[[asyncio.Future[Any]], None]) -> None:
+        for future in self._flying.pop(key):
             if not future.done():
-                future.set_result(_RUN_IT_YOURSELF)
+                tell(future)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    # Each raises its own: raising adds to the traceback, and a pager writes its cursor into it.
+    future.set_exception(copy.copy(error) if isinstance(error, CJError) else error)
+    future.exception()  # seen, should its caller have gone

@@ -13,6 +13,7 @@ from cjasync._clock import Clock
 from cjasync._flights import Flights
 from cjasync._retry import RetryBudget
 from cjasync.config import Plan
+from cjasync.errors import ClosedError
 from cjasync.quota import Limiter
 
 if TYPE_CHECKING:
@@ -29,15 +30,15 @@ class TokenSource(Protocol):
         """A valid token if there is one now."""
         ...
 
-    async def get(self) -> str:
-        """A valid token, fetched if need be."""
+    async def get(self, max_wait: float | None = None) -> str:
+        """A valid token, fetched if need be; waiting at most that many seconds for the turn to log in."""
         ...
 
-    async def rejected(self, token: str) -> str:
+    async def rejected(self, token: str, max_wait: float | None = None) -> str:
         """The token to use after CJ has refused this one."""
         ...
 
-    async def login(self) -> Tokens:
+    async def login(self, max_wait: float | None = None) -> Tokens:
         """A valid pair, fetched if need be."""
         ...
 
@@ -60,6 +61,7 @@ class Services:
         open_transport: Callable[[], Transport],
         hooks: Sequence[events.Hook],
         coalesce: bool,
+        cache: bool,
         wait_when_exhausted: bool,
     ) -> None:
         self.base_url = base_url
@@ -72,12 +74,60 @@ class Services:
         self.open_transport = open_transport
         self.transport: Transport | None = None
         self.hooks = tuple(hooks)
-        self.flights = Flights() if coalesce else None
+        self.flights = Flights(clock)
+        self.coalesce = coalesce
+        self.cache = cache
         self.wait_when_exhausted = wait_when_exhausted
         self.budget = RetryBudget()
         self.closed = False
         self.calls = 0
-        self.running: set[asyncio.Task[Any] | None] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running: set[asyncio.Task[Any]] = set()
+        self._ended: dict[asyncio.Task[Any], int] = {}
+        self._all_done: asyncio.Future[None] | None = None
+
+    def begin(self, task: asyncio.Task[Any]) -> bool:
+        """A call begins; whether it is the outermost of its task, which has to `end` it."""
+        if self.closed:
+            raise ClosedError("the client is closed")
+        self.budget.called()
+        outermost = task not in self._running
+        self._running.add(task)
+        return outermost
+
+    def end(self, task: asyncio.Task[Any]) -> None:
+        """The outermost call of a task is over."""
+        self._running.discard(task)
+        if self._all_done is not None and not self._running and not self._all_done.done():
+            self._all_done.set_result(None)
+
+    def check_loop(self) -> None:
+        """Raise ClosedError in another event loop than that of the first call."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise ClosedError("this client belongs to another event loop; make one client per loop")
+            self._loop = loop
+
+    async def finish(self, grace: float) -> None:
+        """Let no call begin, and end those that are still under way after `grace` seconds."""
+        self.closed = True
+        if not self._running:
+            return
+        self._all_done = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait((self._all_done,), timeout=grace)
+        finally:
+            for task in self._running:
+                self._ended[task] = task.cancelling()
+                task.cancel()
+            if self._running:
+                await self._all_done
+
+    def was_ended(self, task: asyncio.Task[Any]) -> bool:
+        """Whether the CancelledError just caught came from `finish`, and from nobody else as well."""
+        before = self._ended.pop(task, None)
+        return before is not None and task.uncancel() <= before
 
     def concurrency(self) -> int:
         """Calls to have in flight so that no turn is lost: what rate times latency needs, and at least 2."""

@@ -22,6 +22,8 @@ from cjasync.errors import BadResponseError, CJError, ClosedError, ConnectError,
 from cjasync.quota import Ticket
 
 CONNECT_SECONDS = 15.0
+SMALL = 1024 * 1024  # bytes that do no harm, whatever they were on the wire
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _HEADERS_KEPT = ("content-type", "content-encoding", "content-length", "date", "retry-after", "server", "x-request-id")
 
 
@@ -43,18 +45,16 @@ class Exchange(Watched):
         "_left",
         "_watchdog",
         "request",
-        "seconds",
         "sent",
         "sent_at",
         "ticket",
         "token",
     )
 
-    def __init__(self, request: Request, token: str | None, admission: Admission, seconds: float, clock: Clock) -> None:
+    def __init__(self, request: Request, token: str | None, admission: Admission, clock: Clock) -> None:
         super().__init__()
         self.request = request
         self.token = token
-        self.seconds = seconds
         self.sent = self._left = False  # by any send; by the last one
         self.sent_at = 0.0
         self.ticket: Ticket | None = None
@@ -73,7 +73,6 @@ class Exchange(Watched):
             watchdog.stop(self)
         self.ticket = self._admission.try_admit() or await self._admission.admit()
         self._left = False
-        watchdog.start(self, self.seconds)
         if self.token is not None:
             request.headers[TOKEN_HEADER] = self.token
         if type(request) is _Request:
@@ -81,6 +80,7 @@ class Exchange(Watched):
         else:
             _stamp_when_sent(request, self)
         try:
+            watchdog.start(self, self._admission.seconds_left())
             return await handler(request)
         except BaseException:
             if not self._left:
@@ -111,6 +111,10 @@ class Admission(Protocol):
         """A turn."""
         ...
 
+    def seconds_left(self) -> float:
+        """How long it may take from now until the last byte is there; raises if there is no time left."""
+        ...
+
 
 class _Request(aiohttp.ClientRequest):
     """A request of our own session, which tells its exchange when it leaves."""
@@ -138,28 +142,31 @@ class Transport:
     """Sends requests over a session of its own, or over the user's, which it never closes."""
 
     def __init__(
-        self, *, clock: Clock, session: aiohttp.ClientSession | None = None, connections: int = 100, max_body: int
+        self,
+        *,
+        clock: Clock,
+        session: aiohttp.ClientSession | None,
+        connections: int,
+        max_body: int,
+        max_ratio: int,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.watchdog = Watchdog(clock)
         self._clock = clock
-        self._watchdog = Watchdog(clock)
         self._max_body = max_body
+        self._max_ratio = max_ratio
         self._own = session is None
         self._session = session or aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept": "application/json", "User-Agent": f"cjasync/{__version__}"},
             request_class=_Request,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
         # A user's session may have middlewares of its own; ours must be the innermost, next to the socket.
         self._outer = () if self._own else tuple(getattr(session, "_middlewares", ()))
 
     async def send(self, exchange: Exchange) -> Response:
         """One attempt: the whole answer, or a TransportError. The connection is free when this returns."""
-        if asyncio.get_running_loop() is not self._loop:
-            raise ClosedError("this client belongs to another event loop; make one client per loop")
-        exchange.watched_by(self._watchdog)
+        exchange.watched_by(self.watchdog)
         request = exchange.request
         response = None
         try:
@@ -169,6 +176,9 @@ class Transport:
                 data=request.body,
                 headers=_JSON if request.body is not None else None,
                 allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=True,
+                timeout=_TIMEOUT,
                 middlewares=(*self._outer, exchange),
             )
             headers = response.headers
@@ -187,27 +197,32 @@ class Transport:
                 raise
             raise _translated(error, exchange.sent) from error
         finally:
-            self._watchdog.stop(exchange)
+            self.watchdog.stop(exchange)
 
     async def _read_bounded(self, response: aiohttp.ClientResponse) -> bytes:
         """A body whose size is not known beforehand, or grows while it is inflated."""
-        most = self._max_body
+        content, packed = response.content, "Content-Encoding" in response.headers
         chunks: list[bytes] = []
         size = int(response.headers.get("Content-Length", 0))
-        if size <= most:
-            size = 0
-            async for chunk in response.content.iter_any():
-                size += len(chunk)
-                if size > most:
-                    break
-                chunks.append(chunk)
-        if size > most:
-            raise BadResponseError(f"the answer is larger than max_body, {most} bytes", http_status=response.status)
+        self._check_size(size, response.status)
+        size = 0
+        async for chunk in content.iter_any():
+            size += len(chunk)
+            self._check_size(size, response.status)
+            if packed and size > SMALL and size > self._max_ratio * content.total_raw_bytes:
+                text = f"the answer inflates to more than max_ratio, {self._max_ratio} times its bytes on the wire"
+                raise BadResponseError(text, http_status=response.status)
+            chunks.append(chunk)
         return b"".join(chunks)
+
+    def _check_size(self, size: int, http_status: int) -> None:
+        if size > self._max_body:
+            text = f"the answer is larger than max_body, {self._max_body} bytes"
+            raise BadResponseError(text, http_status=http_status)
 
     async def aclose(self) -> None:
         """Close the session if it is ours."""
-        self._watchdog.close()
+        self.watchdog.close()
         if self._own:
             await self._session.close()
 

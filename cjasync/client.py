@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Hashable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
 from cjasync import bulk as _bulk
 from cjasync import hooks as _hooks
-from cjasync._call import RawAnswer
 from cjasync._clock import SYSTEM_CLOCK, Clock
-from cjasync._engine import Engine, captured
+from cjasync._engine import Engine
 from cjasync._protocol import check_base_url
+from cjasync._raw import RawAnswer, captured
 from cjasync._services import Services
 from cjasync.auth import FileTokenStore, MemoryTokenStore, TokenManager, TokenStore
 from cjasync.config import Plan, RequestOptions, Settings
@@ -100,7 +101,10 @@ class CJClient:
         self.config = config
         self._clock = clock
         self._session = session
-        account = account_key(credential.reveal())
+        base_url = check_base_url(config.base_url, allow_http=config.allow_http)
+        # A sandbox's account has other limits than CJ's of the same number, and a wrong key must not find the right
+        # key's tokens: limits belong to an account of a server, tokens to a credential.
+        account = f"{account_key(credential.reveal())}@{urlsplit(base_url).netloc}"
         limiter = Limiter(
             config.plan,
             open_store(config.quota),
@@ -111,7 +115,7 @@ class CJClient:
             **({"egress": config.egress} if config.egress is not None else {}),
         )
         self._services = Services(
-            base_url=check_base_url(config.base_url, allow_http=config.allow_http),
+            base_url=base_url,
             plan=config.plan,
             limiter=limiter,
             clock=clock,
@@ -119,13 +123,14 @@ class CJClient:
             open_transport=self._open_transport,
             hooks=hooks,
             coalesce=config.coalesce,
+            cache=config.cache,
             wait_when_exhausted=config.on_exhausted == "wait",
         )
         self._engine = Engine(self._services, options)
         self._add_resources()
         key, token = config.api_key, config.access_token
         self._tokens = self._services.tokens = TokenManager(
-            account=account,
+            account=account_key(f"{base_url} {credential.reveal()}"),
             authenticate=None if key is None else lambda: self.auth.authenticate(key.reveal()),
             renew=self.auth.renew,
             revoke=self.auth.revoke,
@@ -175,6 +180,8 @@ class CJClient:
         """
         with captured() as answers:
             value = await method(*args, **kwargs)
+        if not answers:
+            raise ConfigError("with_raw is for methods that make a call to CJ; this one made none")
         last = answers[-1]
         return RawAnswer(value, last.body, last.http_status, last.headers, last.request_id)
 
@@ -218,10 +225,19 @@ class CJClient:
 
         config = self.config
         transport = Transport(
-            clock=self._clock, session=self._session, connections=config.connections, max_body=config.max_body
+            clock=self._clock,
+            session=self._session,
+            connections=config.connections,
+            max_body=config.max_body,
+            max_ratio=config.max_ratio,
         )
         self._services.transport = transport
         return transport
+
+    @property
+    def engine(self) -> Engine:
+        """The door that every call passes, for what is built upon the client."""
+        return self._engine
 
     @property
     def closed(self) -> bool:
@@ -229,24 +245,16 @@ class CJClient:
         return self._services.closed
 
     async def aclose(self) -> None:
-        """Close: calls in flight get `grace` seconds, then are cancelled. Calls made later raise ClosedError."""
+        """Close: calls in flight get `grace` seconds, and ClosedError if they need longer. So do calls made later."""
         services = self._services
         if services.closed:
             return
-        services.closed = True
-        try:
-            running = {task for task in services.running if task is not None} - {asyncio.current_task()}
-            if running:
-                _, late = await asyncio.wait(running, timeout=self.config.grace)
-                for task in late:
-                    task.cancel()
-                if late:
-                    await asyncio.wait(late)
-        finally:
-            await self._tokens.aclose()
-            await services.limiter.aclose()
+        async with AsyncExitStack() as closing:  # each is closed, whatever befalls the one before
             if services.transport is not None:
-                await services.transport.aclose()
+                closing.push_async_callback(services.transport.aclose)
+            closing.push_async_callback(services.limiter.aclose)
+            closing.push_async_callback(self._tokens.aclose)
+            await services.finish(self.config.grace)
 
     async def __aenter__(self) -> Self:
         return self

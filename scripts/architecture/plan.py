@@ -22,9 +22,10 @@ FLOORS = (
     Floor("methods", ("resources", "pagination", "bulk", "_prefetch")),
     Floor("engine", ("_engine", "_call", "_services")),
     Floor(
-        "parts of a request", ("_decode", "_flights", "_protocol", "_retry", "_transport", "_watchdog", "auth", "quota")
+        "parts of a request",
+        ("_decode", "_flights", "_patience", "_protocol", "_retry", "_transport", "_watchdog", "auth", "quota"),
     ),
-    Floor("ground", ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params", "_secret")),
+    Floor("ground", ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params", "_raw", "_secret")),
 )
 
 # Room -> the only other rooms that may import it.
