@@ -31,6 +31,8 @@ LOGOUT: Endpoint[bool] = Endpoint(
     method="POST", path="authentication/logout", answer=bool, safe=False, section="Authentication"
 )
 
+LOGIN_WAIT = 5.0  # seconds for the turn among other requests, but not for the next login
+
 
 class Auth(Resource):
     """Tokens. A client with an API key needs none of this: it logs in and refreshes by itself."""
@@ -46,7 +48,7 @@ class Auth(Resource):
             AuthError: CJ refused the key.
             WaitTooLongError: the 300 seconds are not over, and no token is stored.
         """
-        return await self._engine.token_source.login()
+        return await self._engine.token_source.login(self._engine.options.max_wait)
 
     async def logout(self) -> None:
         """End both tokens, for every process that uses them (POST authentication/logout, 0 points)."""
@@ -54,8 +56,8 @@ class Auth(Resource):
 
     async def authenticate(self, api_key: str) -> Tokens:
         """One getAccessToken call, without store or floor: what the token manager uses."""
-        # Not repeated: CJ takes one in 300 seconds, so a second attempt would wait as long for its turn.
-        engine = self._engine.with_options(replace(self._engine.options, retries=0))
+        # Neither repeated nor waited for: CJ takes one in 300 seconds, and the manager knows what to do meanwhile.
+        engine = self._engine.with_options(replace(self._engine.options, retries=0, max_wait=LOGIN_WAIT))
         return _tokens(await engine.call(GET_ACCESS_TOKEN, self._encoded(GET_ACCESS_TOKEN, {"api_key": api_key})))
 
     async def renew(self, refresh_token: str) -> Tokens:
