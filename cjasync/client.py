@@ -93,8 +93,7 @@ class CJClient:
         patience = {"max_wait": max_wait, "timeout": timeout}
         options = msgspec.structs.replace(config.options, **{k: v for k, v in patience.items() if v is not None})
         if os.environ.get("CJASYNC_LOG", "").lower() == "debug":
-            _hooks.logger.setLevel("DEBUG")
-            hooks = (*hooks, _hooks.log)
+            hooks = (*hooks, _hooks.start_log())
         credential = config.api_key or config.access_token
         if credential is None or not credential:
             raise ConfigError("no credentials: give api_key or access_token, or set CJ_API_KEY or CJ_ACCESS_TOKEN")

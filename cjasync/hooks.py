@@ -104,6 +104,16 @@ def emit(hooks: Sequence[Hook], event: Event) -> None:
             logger.exception("a hook failed on %s", type(event).__name__)
 
 
+def start_log() -> Hook:
+    """What `CJASYNC_LOG=debug` switches on: events go to the logger "cjasync", and to stderr if nobody set up logs."""
+    logger.setLevel(logging.DEBUG)
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        logger.addHandler(handler)
+    return log
+
+
 def log(event: Event) -> None:
     """The hook behind `CJASYNC_LOG`: one debug line an event. Events hold no parameter, token or key."""
     logger.debug("%s", event)

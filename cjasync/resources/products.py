@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from cjasync.models.product import ListedProduct, MyProduct, Product, SearchProduct
 from cjasync.pagination import Cursor, Pager
 from cjasync.resources._product_endpoints import ADD_TO_MY_PRODUCT, LIST, LIST_V2, MY_PRODUCT, QUERY
@@ -203,19 +205,26 @@ class Products(Resource):
         """
         return self._call(QUERY, locals())
 
-    def add_to_my_product(self, product_id: str) -> Coroutine[Any, Any, bool]:
-        """Add a product to the account's My Products; whether CJ says that it did. A write: not sent twice.
+    def add_to_my_product(self, product_id: str, *, ensure: bool = False) -> Coroutine[Any, Any, bool]:
+        """Add a product to the account's My Products; whether CJ says that it did.
 
-        POST product/addToMyProduct (document 1.4, Add to My Product), 0 points.
+        POST product/addToMyProduct (document 1.4, Add to My Product), 0 points. A write: it is sent again only when it
+        provably did not reach CJ.
+
+        Args:
+            product_id: product id.
+            ensure: when the answer is lost, send again; that CJ then has it already counts as done. As often as
+                `retries` allows.
 
         Raises:
             ParameterError: an empty id, or one of more than 100 characters (nothing is sent).
-            AlreadyExistsError: it is among them already.
+            AlreadyExistsError: it had been among them before this call.
             NotFoundError: no such product.
             OutcomeUnknownError: sent, and the answer was lost; `my_product` tells whether it happened.
             APIError: any other refusal.
         """
-        return self._call(ADD_TO_MY_PRODUCT, locals())
+        endpoint = replace(ADD_TO_MY_PRODUCT, idempotent=True) if ensure else ADD_TO_MY_PRODUCT
+        return self._call(endpoint, {"product_id": product_id})
 
     def my_product(
         self,
