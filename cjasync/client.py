@@ -103,7 +103,8 @@ class CJClient:
         base_url = check_base_url(config.base_url, allow_http=config.allow_http)
         # A sandbox's account has other limits than CJ's of the same number, and a wrong key must not find the right
         # key's tokens: limits belong to an account of a server, tokens to a credential.
-        server = urlsplit(base_url).netloc.replace(":", "-")  # a colon would end the account's name in the ledger's keys
+        # A colon would end the account's name in the ledger's keys.
+        server = urlsplit(base_url).netloc.replace(":", "-")
         account = f"{account_key(credential.reveal())}@{server}"
         limiter = Limiter(
             config.plan,

@@ -1,0 +1,17 @@
+"""The command line: `cjasync --help`. Needs the extra `cli`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line; the exit code."""
+    try:
+        from cjasync.cli.main import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("typer", "rich"):
+            raise
+        print("The command line needs two more packages: pip install 'cjasync[cli]'", file=sys.stderr)
+        return 2
+    return run()

@@ -1,0 +1,7 @@
+"""`python -m cjasync.cli`."""
+
+import sys
+
+from cjasync.cli import main
+
+sys.exit(main())

@@ -1,0 +1,106 @@
+"""`doctor`: whether everything is as it must be, step by step, and what is wrong where it is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from msgspec import Struct
+from rich.markup import escape
+
+from cjasync import __version__
+from cjasync.cli.endings import DONE, exit_code, moment
+from cjasync.cli.options import Common
+from cjasync.cli.running import print_json
+from cjasync.client import CJClient
+from cjasync.config import Plan
+from cjasync.errors import CJError, ConfigError
+
+_CLOCK_OFF = 30.0  # seconds: a token is given up a minute before its end
+
+
+class Check(Struct, frozen=True):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    told: str
+
+
+async def doctor(common: Common) -> int:
+    """Check that everything is as it must be.
+
+    Settings, quota store, login, CJ's answer, this machine's clock. Two calls, which cost no points.
+    """
+    checks: list[Check] = []
+    code = DONE
+    step = "settings"
+    try:
+        settings = common.settings()
+        checks.append(Check(step, True, f"{settings.base_url}, {_plan(settings.plan)}"))
+        step = "credentials"
+        async with common.client(settings) as cj:
+            checks.append(Check(step, True, "an API key" if settings.api_key else "an access token, without a key"))
+            for step, look in _STEPS.items():
+                checks.append(Check(step, True, await look(cj)))
+    except CJError as error:
+        checks.append(Check(step, False, str(error)))
+        code = exit_code(error)
+    if common.json:
+        print_json({"ok": code == DONE, "version": __version__, "checks": checks})
+        return code
+    for check in checks:
+        mark = "[green]ok [/]" if check.ok else "[bold red]bad[/]"
+        common.out.print(f"{mark} [bold]{check.name:<12}[/] {escape(check.told)}")
+    return code
+
+
+def _plan(plan: Plan) -> str:
+    told = {"requests a second": plan.qps, "calls a day": plan.daily_calls, "points a day": plan.daily_points}
+    return ", ".join(f"{'any' if limit is None else format(limit, ',')} {what}" for what, limit in told.items())
+
+
+async def _store(cj: CJClient) -> str:
+    usage = await cj.usage()
+    return f"{cj.config.quota}, keeps {len(usage.buckets)} limits"
+
+
+async def _login(cj: CJClient) -> str:
+    if not cj.config.api_key:
+        return "not needed with an access token"
+    tokens = await cj.auth.login()
+    return "good" if tokens.access_expires_at is None else f"good until {moment(tokens.access_expires_at)}"
+
+
+async def _answer(cj: CJClient) -> str:
+    began = time.perf_counter()
+    account = await cj.settings.get()
+    took = (time.perf_counter() - began) * 1000
+    usage = await cj.usage()
+    points = next((f", {bucket.remaining:,} points left" for bucket in usage.buckets if bucket.name == "points"), "")
+    name = account.open_name if account is not None else None
+    return f"setting/get answered in {took:.0f} ms as {name or 'an account without a name'}{points}"
+
+
+async def _clock(cj: CJClient) -> str:
+    answer = await cj.with_raw(cj.settings.get)
+    told = answer.headers.get("date")
+    if told is None:
+        return "CJ's answer has no date to compare with"
+    off = (datetime.now(UTC) - parsedate_to_datetime(told)).total_seconds()
+    if abs(off) > _CLOCK_OFF:
+        raise ConfigError(
+            f"this machine's clock is {abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} CJ's; set it right, "
+            "because days, quotas and tokens end by it"
+        )
+    return f"{abs(off):.0f} s from CJ's"
+
+
+_STEPS: dict[str, Callable[[CJClient], Awaitable[str]]] = {
+    "quota store": _store,
+    "login": _login,
+    "CJ": _answer,
+    "clock": _clock,
+}

@@ -1,0 +1,80 @@
+"""How a command ends: exit codes, and errors in words.
+
+0 done. 2 something to put right on this side: an option, a setting, a file. 3 authentication. 4 a quota is used up.
+5 CJ or the way to it. 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cjasync.errors import (
+    APIError,
+    AuthError,
+    CheckpointError,
+    CJError,
+    ConfigError,
+    OutputError,
+    ParameterError,
+    QuotaExhaustedError,
+    RateLimitedError,
+    StoreError,
+    TooManyAccountsError,
+    WaitTooLongError,
+)
+
+DONE, USAGE, AUTH, QUOTA, FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 130
+
+_OURS = (ConfigError, OutputError, CheckpointError, StoreError, TooManyAccountsError)
+
+
+class NoCredentialsError(ConfigError):
+    """Nothing to log in with."""
+
+
+def exit_code(error: CJError) -> int:
+    """What the shell is told."""
+    if isinstance(error, AuthError | NoCredentialsError):
+        return AUTH
+    if isinstance(error, QuotaExhaustedError | WaitTooLongError):
+        return QUOTA
+    if isinstance(error, _OURS) or (isinstance(error, ParameterError) and error.code is None):
+        return USAGE
+    return FAILED
+
+
+def goes_on_at(error: CJError) -> datetime | None:
+    """When the same may be tried again, where the error knows."""
+    match error:
+        case QuotaExhaustedError():
+            return error.resets_at
+        case WaitTooLongError() | RateLimitedError():
+            return error.retry_at
+        case _:
+            return None
+
+
+def as_json(error: CJError) -> dict[str, Any]:
+    """An error as `--json` prints it."""
+    told: dict[str, Any] = {"error": type(error).__name__, "message": str(error), "exit_code": exit_code(error)}
+    if isinstance(error, APIError):
+        told["code"] = error.code
+    if (at := goes_on_at(error)) is not None:
+        told["goes_on_at"] = at.astimezone(UTC).isoformat()
+    return told
+
+
+def moment(at: datetime) -> str:
+    """A time as people read it, in UTC as CJ's days are, and how far away it is."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({duration((at - datetime.now(UTC)).total_seconds())} from now)"
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `7 h 5 min`, `12 d 3 h`."""
+    whole = max(0, round(seconds))
+    for big, small, size, part in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {big}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s" if seconds >= 1 or not seconds else f"{seconds:.1f} s"

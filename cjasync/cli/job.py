@@ -1,0 +1,109 @@
+"""One pull: what is asked, where it goes, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlencode, urlsplit
+
+from msgspec import Struct
+from rich.console import Console
+
+from cjasync.catalog.sinks import open_sink
+from cjasync.cli.progress import shown
+from cjasync.cli.source import PagerSource, is_end
+from cjasync.cli.tally import Tally
+from cjasync.cli.writing import write_all
+from cjasync.client import CJClient
+from cjasync.errors import OutOfReachError
+from cjasync.models.product import ListedProduct, SearchProduct
+from cjasync.pagination import Pager
+
+Api = Literal["list", "list_v2"]
+MODELS: dict[str, Any] = {"list": ListedProduct, "list_v2": SearchProduct}
+PATHS: dict[str, str] = {"list": "product/list", "list_v2": "product/listV2"}
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """The summary, as `--json` prints it.
+
+    products: rows written, those of a run that was continued included. unique: different products in the file.
+    unreachable: products that CJ counts and does not show. seconds, pages, requests, points: of this run.
+    """
+
+    products: int
+    unique: int
+    pages: int
+    requests: int
+    refused: int
+    retried: int
+    points: int
+    skipped: int
+    unreachable: int
+    seconds: float
+    file: str
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """What is to be pulled where. `filters` are those of the listing's method."""
+
+    api: Api
+    out: Path
+    filters: dict[str, Any] = {}
+    page_size: int | None = None
+    concurrency: int | None = None
+    fresh: bool = False
+    incomplete_ok: bool = False
+
+    @property
+    def path(self) -> str:
+        """CJ's path of the listing."""
+        return PATHS[self.api]
+
+    def pager(self, cj: CJClient, cursor: str | None = None) -> Pager[Any]:
+        """The listing, from its first page or from a cursor on. ParameterError for filters that CJ does not take."""
+        arguments: dict[str, Any] = dict(self.filters) if cursor is None else {"cursor": cursor}
+        if self.page_size is not None and cursor is None:
+            arguments["page_size" if self.api == "list" else "size"] = self.page_size
+        pager: Pager[Any] = getattr(cj.products, self.api)(**arguments)
+        return pager if self.concurrency is None else pager.concurrently(self.concurrency)
+
+    async def run(self, cj: CJClient, tally: Tally, console: Console) -> Result:
+        """Pull. However it ends, what was fetched is in the partial file, and the next run goes on there."""
+        pager = self.pager(cj)  # filters are checked before a file is touched
+        question = self._question(cj.config.base_url)
+        async with await open_sink(self.out, MODELS[self.api], question=question, fresh=self.fresh) as sink:
+            tally.earlier = sink.rows
+            unreachable = 0
+            if sink.token is not None:
+                console.print(f"Going on with {sink.partial}: {sink.rows:,} products are there.", markup=False)
+            if sink.token is None or not is_end(sink.token):
+                source = PagerSource(pager if sink.token is None else self.pager(cj, sink.token.decode()))
+                with shown(tally, console, self.path) as tell:
+                    try:
+                        await write_all(source, sink, tally, tell)
+                    except OutOfReachError as error:
+                        if not self.incomplete_ok:
+                            raise
+                        unreachable = error.total - error.reachable
+            written = await sink.finish()
+        return Result(
+            products=tally.earlier + tally.products,
+            unique=written.rows,
+            pages=tally.pages,
+            requests=tally.requests,
+            refused=tally.refused,
+            retried=tally.retried,
+            points=tally.points,
+            skipped=tally.skipped,
+            unreachable=unreachable,
+            seconds=round(tally.seconds, 3),
+            file=str(self.out),
+        )
+
+    def _question(self, base_url: str) -> str:
+        """Names what is asked, and of whom: a partial file of one question is never continued with another."""
+        host = urlsplit(base_url).hostname or ""
+        where = "sandbox" if host in ("localhost", "::1") or host.startswith("127.") else host
+        asked = sorted((name, str(value)) for name, value in self.filters.items())
+        return f"{where} {self.path}?{urlencode(asked)}".rstrip("?")

@@ -1,0 +1,126 @@
+"""The options that every command has, and what they make: settings, a client, and where to print."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from msgspec import Struct
+from rich.console import Console
+
+from cjasync.cli.endings import NoCredentialsError
+from cjasync.client import CJClient
+from cjasync.config import Plan, Settings
+from cjasync.errors import ConfigError
+
+_ACCESS = "Access"
+_LIMITS = "Limits"
+_PRINTING = "Printing"
+_PIPE_WIDTH = 200
+
+
+class Common(Struct, frozen=True):
+    """The common options as they were given."""
+
+    base_url: Annotated[
+        str | None, typer.Option(help="CJ's address, or a sandbox's. [env: CJ_BASE_URL]", rich_help_panel=_ACCESS)
+    ] = None
+    access_token: Annotated[
+        str | None, typer.Option(help="An access token that you have. [env: CJ_ACCESS_TOKEN]", rich_help_panel=_ACCESS)
+    ] = None
+    api_key: Annotated[
+        str | None, typer.Option(help="Fetches tokens by itself. [env: CJ_API_KEY]", rich_help_panel=_ACCESS)
+    ] = None
+    plan: Annotated[
+        str | None, typer.Option(help="free, plus, prime or advanced. [env: CJ_PLAN]", rich_help_panel=_LIMITS)
+    ] = None
+    qps: Annotated[
+        str | None, typer.Option(help="Requests a second of the account; none lifts it.", rich_help_panel=_LIMITS)
+    ] = None
+    ip_qps: Annotated[
+        str | None, typer.Option(help="Requests a second of this address; none lifts it.", rich_help_panel=_LIMITS)
+    ] = None
+    daily_calls: Annotated[
+        str | None, typer.Option(help="Calls a day of each interface; none lifts it.", rich_help_panel=_LIMITS)
+    ] = None
+    daily_points: Annotated[str | None, typer.Option(help="Points a day; none lifts it.", rich_help_panel=_LIMITS)] = (
+        None
+    )
+    quota_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the limits are kept: sqlite, memory, sqlite:///path, redis://host. [env: CJ_QUOTA_URL]",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = None
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the result as one line of JSON.", rich_help_panel=_PRINTING)
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print nothing but the result.", rich_help_panel=_PRINTING)
+    ] = False
+
+    def settings(self, **more: Any) -> Settings:
+        """Settings from the environment or a profile, overridden by the options."""
+        settings = Settings.from_env(base_url=self.base_url, quota=self.quota_url, **more)
+        if self.access_token is not None or self.api_key is not None:
+            # Who gives one of the two means that one, whatever the environment holds.
+            settings = msgspec.structs.replace(settings, access_token=self.access_token, api_key=self.api_key)
+        return msgspec.structs.replace(settings, plan=self.limited(settings.plan))
+
+    def limited(self, plan: Plan) -> Plan:
+        """A plan with the options' limits."""
+        told = {
+            "qps": self.qps,
+            "ip_qps": self.ip_qps,
+            "daily_calls": self.daily_calls,
+            "daily_points": self.daily_points,
+        }
+        limits = {name: _limit(name, text) for name, text in told.items() if text is not None}
+        return msgspec.structs.replace(plan if self.plan is None else Plan.named(self.plan), **limits)
+
+    def client(self, settings: Settings | None = None, **more: Any) -> CJClient:
+        """A client of these settings; NoCredentialsError if there is nothing to log in with."""
+        settings = settings or self.settings()
+        if not settings.api_key and not settings.access_token:
+            raise NoCredentialsError(
+                "no API key and no access token: set CJ_API_KEY (My CJ > Authorization > API), "
+                "or give --api-key or --access-token. `cjasync login` tries a key"
+            )
+        return CJClient(config=settings, **more)
+
+    @property
+    def out(self) -> Console:
+        """Results, on standard output."""
+        return _console(1)
+
+    @property
+    def loud(self) -> Console:
+        """Errors, on standard error: even --quiet does not silence them."""
+        return _console(2)
+
+    @property
+    def err(self) -> Console:
+        """Progress and notes, on standard error."""
+        return _console(2, quiet=self.quiet)
+
+
+def _console(fd: int, *, quiet: bool = False) -> Console:
+    try:
+        terminal = os.isatty(fd)
+    except OSError:
+        terminal = False
+    # What is piped away is cut by nobody, and its lines stay whole.
+    width = None if terminal or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(stderr=fd == 2, highlight=False, quiet=quiet, soft_wrap=not terminal, width=width)
+
+
+def _limit(name: str, text: str) -> float | None:
+    if text.lower() == "none":
+        return None
+    try:
+        return int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        raise ConfigError(f"--{name.replace('_', '-')}: expected a number or none, got {text!r}") from None

@@ -1,0 +1,150 @@
+"""`pull`: products into a file."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from cjasync.cli import filters
+from cjasync.cli.endings import INTERRUPTED, as_json, duration, exit_code
+from cjasync.cli.job import Api, Job, Result
+from cjasync.cli.options import Common
+from cjasync.cli.running import note, print_json, tell
+from cjasync.cli.tally import Tally
+from cjasync.client import CJClient
+from cjasync.errors import CJError, ConfigError, OutOfReachError
+from cjasync.resources import endpoints
+
+
+async def pull(
+    common: Common,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="The suffix says the format: .jsonl (.gz, .zst), .csv, .parquet, .sqlite or .duckdb.",
+        ),
+    ],
+    api: Annotated[Api, typer.Option(help="product/list (200 a page) or product/listV2 (100 a page).")] = "list",
+    concurrency: Annotated[
+        int | None, typer.Option(help="Pages in flight; by itself what rate and latency need.")
+    ] = None,
+    page_size: Annotated[int | None, typer.Option(help="Rows a page; by itself as many as CJ gives.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew; forget a run that was broken off.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask one page, and say what all would cost.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="At a day's end sleep until the reset, and go on.")] = False,
+    incomplete_ok: Annotated[
+        bool, typer.Option("--incomplete-ok", help="Finish the file even if CJ does not show all that matches.")
+    ] = False,
+    **given: Any,
+) -> int | None:
+    """Pull products into a file.
+
+    Every page, several in flight, as fast as the plan allows and no faster.
+
+    The file appears under its name when it is complete. Until then, and after Ctrl-C, what was fetched is in
+    FILE.partial, and the same command goes on there.
+    """
+    job = Job(
+        api=api,
+        out=out,
+        filters=filters.read(api, given),
+        page_size=page_size,
+        concurrency=concurrency,
+        fresh=fresh,
+        incomplete_ok=incomplete_ok,
+    )
+    settings = common.settings()
+    if wait:
+        settings = msgspec.structs.replace(settings, on_exhausted="wait")
+    tally = Tally(settings.plan, {path: endpoint.points for path, endpoint in endpoints().items()})
+    try:
+        async with common.client(settings, hooks=[tally.hook]) as cj:
+            if dry_run:
+                await _estimate(common, cj, job)
+                return None
+            result = await job.run(cj, tally, common.err)
+    except CJError as error:
+        _broken_off(common, job, tally, error)
+        return exit_code(error)
+    except asyncio.CancelledError:
+        _broken_off(common, job, tally, None)
+        raise
+    show(common, result, tally)
+    return None
+
+
+# Typer reads the options of a function from its signature: the filters are written down once, at the methods.
+pull.__dict__["__signature__"] = inspect.Signature(
+    [
+        *(p for p in inspect.signature(pull, eval_str=True).parameters.values() if p.name != "given"),
+        *filters.options(),
+    ]
+)
+
+
+def show(common: Common, result: Result, tally: Tally) -> None:
+    """The summary of a pull that is complete."""
+    if common.json:
+        print_json(result)
+        return
+    common.out.print(f"[bold green]{result.unique:,} products[/] in [bold]{escape(result.file)}[/]")
+    common.out.print(
+        f"{result.pages:,} pages, {result.requests:,} requests ({result.refused:,} refused, "
+        f"{result.retried:,} retried), {result.points:,} points, {duration(result.seconds)}"
+    )
+    if result.products > result.unique:
+        note(common, f"{result.products - result.unique:,} rows came again; the newest row of each product stays")
+    if result.unreachable:
+        note(common, f"{result.unreachable:,} products that match are out of reach; narrower filters would show them")
+    if tally.first_skipped is not None:
+        first = tally.first_skipped
+        note(common, f"{result.skipped:,} rows could not be read; the first: {first.path}: {first.reason}")
+
+
+def _broken_off(common: Common, job: Job, tally: Tally, error: CJError | None) -> None:
+    """What happened, and where what was fetched is."""
+    partial = job.out.with_name(job.out.name + ".partial")
+    safe = tally.earlier + tally.products if partial.exists() else 0
+    if common.json:
+        told = (
+            {"error": "Interrupted", "message": "interrupted", "exit_code": INTERRUPTED}
+            if error is None
+            else as_json(error)
+        )
+        print_json({**told, "products": safe, "partial": str(partial) if safe else None})
+        return
+    if error is None:
+        common.loud.print("[bold]Interrupted.[/]")
+    else:
+        tell(common, error)
+    if safe:
+        again = "the same command without --fresh" if job.fresh else "the same command"
+        if isinstance(error, OutOfReachError):
+            again += " and --incomplete-ok makes the file of them; it"
+        common.loud.print(f"{safe:,} products are safe in {escape(str(partial))}; {again} goes on there.")
+
+
+async def _estimate(common: Common, cj: CJClient, job: Job) -> None:
+    """What the whole would cost, from the first page's total."""
+    page = await job.pager(cj)
+    if page.total is None:
+        raise ConfigError(f"{job.path} does not say how many products match")
+    requests = -(-page.total // page.size)
+    told = await cj.estimate(job.path, requests)
+    if common.json:
+        print_json({"products": page.total, **msgspec.structs.asdict(told)})
+        return
+    common.out.print(f"[bold]{page.total:,} products[/] match")
+    common.out.print(
+        f"{told.requests:,} requests, {told.points:,} points, {duration(told.seconds)} "
+        f"(limited by {told.limited_by}), done by {told.ends_at:%Y-%m-%d %H:%M} UTC"
+    )

@@ -1,0 +1,55 @@
+"""`search`: products by words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from cjasync.catalog.sinks.columns import plain
+from cjasync.cli.options import Common
+from cjasync.cli.running import note, print_json
+
+
+async def search(
+    common: Common,
+    words: Annotated[list[str], typer.Argument(help="Words of the name, or a SKU.", metavar="WORDS...")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many to show.")] = 20,
+    country: Annotated[str | None, typer.Option(help="Only with stock there: CN, US, ...")] = None,
+) -> None:
+    """Search products by words.
+
+    Best match first: one page of product/listV2, 50 points.
+    """
+    async with common.client() as cj:
+        page = await cj.products.list_v2(key_word=" ".join(words), size=limit, country_code=country)
+    if common.json:
+        print_json({"total": page.total, "skipped": len(page.skipped), "products": [plain(row) for row in page]})
+        return
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("product id", style="cyan", no_wrap=True)
+    table.add_column("name", ratio=1, overflow="fold")
+    table.add_column("price $", justify="right", no_wrap=True)
+    table.add_column("stock", justify="right")
+    table.add_column("listed", justify="right")
+    for row in page:
+        table.add_row(
+            escape(row.id),
+            escape(row.name_en or ""),
+            str(row.sell_price or ""),
+            _number(row.warehouse_inventory_num),
+            _number(row.listed_num),
+        )
+    if page:
+        common.out.print(table)
+    total = len(page) if page.total is None else page.total
+    common.out.print(f"{len(page):,} of {total:,} products match")
+    if page.skipped:
+        note(common, f"{len(page.skipped):,} rows could not be read; the first: {page.skipped[0].reason}")
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"

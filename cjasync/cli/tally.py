@@ -1,0 +1,75 @@
+"""What a pull has cost and brought so far: counted from the client's events, shown by the progress and the summary."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from cjasync import hooks
+from cjasync._decode import Skipped
+from cjasync.config import Plan
+
+_WINDOW = 5.0  # seconds over which the pace is measured
+
+
+class Tally:
+    """Counters of one run. `hook` goes to the client; `rows` are told by whoever writes them.
+
+    products: rows written by this run, after `earlier` ones of a run that is continued.
+    points: spent by this run, from what each answered call costs. points_left: as the last answer said.
+    """
+
+    def __init__(self, plan: Plan, costs: Mapping[str, int]) -> None:
+        self.began = time.monotonic()
+        self.earlier = 0
+        self.products = 0
+        self.pages = 0
+        self.requests = 0
+        self.refused = 0
+        self.retried = 0
+        self.points = 0
+        self.points_left: int | None = None
+        self.skipped = 0
+        self.first_skipped: Skipped | None = None
+        self.total: int | None = None
+        self.permitted = min((rate for rate in (plan.qps, plan.ip_qps) if rate is not None), default=None)
+        self._costs = {**costs, **plan.costs}
+        self._sent: deque[float] = deque()
+
+    def hook(self, event: hooks.Event) -> None:
+        """Listen to the client."""
+        match event:
+            case hooks.Attempt():
+                self.requests += 1
+                self._sent.append(time.monotonic())
+            case hooks.Refused():
+                self.refused += 1
+            case hooks.Retried():
+                self.retried += 1
+            case hooks.Outcome(error=None):
+                self.points += self._costs.get(event.endpoint, 0)
+                self.points_left = event.points_left if event.points_left is not None else self.points_left
+
+    def rows(self, count: int, skipped: tuple[Skipped, ...], total: int | None) -> None:
+        """A page was written."""
+        self.products += count
+        self.pages += 1
+        self.skipped += len(skipped)
+        self.first_skipped = self.first_skipped or (skipped[0] if skipped else None)
+        self.total = total
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self.began
+
+    @property
+    def pace(self) -> float:
+        """Requests a second, over the last few seconds."""
+        now = time.monotonic()
+        while self._sent and self._sent[0] < now - _WINDOW:
+            self._sent.popleft()
+        pace = len(self._sent) / max(1.0, min(_WINDOW, now - self.began))
+        # A window of 5 seconds can hold the sends of 6 full ones; that is no pace that lasts.
+        return pace if self.permitted is None else min(pace, self.permitted)

@@ -1,0 +1,60 @@
+"""`usage`: what the limits have left."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from cjasync.cli.endings import duration
+from cjasync.cli.options import Common
+from cjasync.cli.running import print_json
+from cjasync.quota.usage import BucketUsage
+
+_BAR = 20
+_SOON = 5.0  # seconds
+
+
+async def usage(
+    common: Common,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing: what is known on this machine.")] = False,
+) -> None:
+    """Show what every limit has left, and when it is back.
+
+    Asks CJ one call, which costs no points.
+    """
+    async with common.client() as cj:
+        if not offline:
+            await cj.settings.get()
+        told = await cj.usage()
+    if common.json:
+        print_json(told)
+        return
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("limit", overflow="fold")
+    table.add_column("left", width=_BAR)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column("full again", no_wrap=True)
+    for bucket in told.buckets:
+        table.add_row(escape(bucket.name), *_row(bucket))
+    common.out.print(table)
+
+
+def _row(bucket: BucketUsage) -> tuple[ProgressBar | str, str, str]:
+    if bucket.limit is None:
+        return "", f"{bucket.used:,} used", "no limit"
+    left = bucket.remaining if bucket.remaining is not None else bucket.limit - bucket.used
+    style = "red" if left * 10 < bucket.limit else "green"
+    bar = ProgressBar(
+        total=max(1, bucket.limit), completed=left, complete_style=style, finished_style=style, width=_BAR
+    )
+    back = ""
+    if bucket.resets_at is not None and left < bucket.limit:
+        away = (bucket.resets_at - datetime.now(UTC)).total_seconds()
+        back = f"{bucket.resets_at.astimezone(UTC):%H:%M} UTC, in {duration(away)}" if away > _SOON else "at once"
+    return bar, f"{left:,} of {bucket.limit:,}", back
