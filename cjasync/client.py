@@ -113,7 +113,7 @@ class CJClient:
             clock=clock,
             on_exhausted=config.on_exhausted,
             background_reserve=config.background_reserve,
-            **({"egress": config.egress} if config.egress is not None else {}),
+            egress=f"{config.egress or 'this machine'}@{server}",  # a sandbox's address is not the one that CJ sees
         )
         self._services = Services(
             base_url=base_url,
