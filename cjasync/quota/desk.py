@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import time
-from collections import deque
 from collections.abc import Callable
 from weakref import WeakSet
 
@@ -38,7 +37,8 @@ class Desk:
         self._store = store
         self._scopes = scopes
         self._freed = freed
-        self._backlog: deque[Settlement] = deque()
+        self._backlog: list[Settlement] = []
+        self._writing = False
         self._writer: asyncio.Task[None] | None = None
         self.renew()
         _desks.add(self)
@@ -47,7 +47,8 @@ class Desk:
         """A name of its own, also in a forked process, which must not answer for its parent's requests."""
         self.who = random.SystemRandom().getrandbits(29)
         self.token = self.who << 32
-        self._backlog.clear()
+        self._backlog = []
+        self._writing = False
         self._writer = None
 
     def on_sent(self, ticket: Ticket) -> None:
@@ -77,31 +78,47 @@ class Desk:
     def on_unsent(self, ticket: Ticket) -> None:
         """It never left; the next in line may have its turn."""
         self._settle(Settlement(ticket.booking, ticket.token, "unsent"))
-        self._freed()
+        if not self._store.shared:
+            self._freed()
 
     def _settle(self, settlement: Settlement) -> None:
-        try:
-            if not self._backlog and self._store.try_settle(settlement, self):
-                return
-        except StoreError:
-            return  # what could not be written stays booked, and the next booking tells of the store
+        if not self._store.shared:
+            self._store.try_settle((settlement,), self)
+            return
+        # Answers that come in one go are written in one go.
         self._backlog.append(settlement)
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+        if not self._writing:
+            self._writing = True
+            asyncio.get_running_loop().call_soon(self._write)
 
-    async def _write(self) -> None:
+    def _write(self) -> None:
+        self._writing = False
+        if self._writer is not None:
+            return
+        try:
+            if self._store.try_settle(self._backlog, self):
+                self._backlog = []
+            else:
+                self._writer = asyncio.create_task(self._write_patiently())
+        except StoreError:
+            self._backlog = []  # what could not be written stays booked, and the next booking tells of the store
+        self._freed()
+
+    async def _write_patiently(self) -> None:
         try:
             while self._backlog:
-                await self._store.settle(self._backlog[0], self)
-                self._backlog.popleft()
-                self._freed()
+                batch, self._backlog = self._backlog, []
+                await self._store.settle(batch, self)
         except StoreError:
-            self._backlog.clear()
+            self._backlog = []
         finally:
             self._writer = None
+        self._freed()
 
     async def aclose(self) -> None:
         """Write what has not been written."""
+        if self._backlog and self._writer is None:
+            self._writer = asyncio.create_task(self._write_patiently())
         if self._writer is not None:
             await self._writer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from cjasync.quota.bucket import GRAIN, SECOND, Budget, Rate
@@ -57,7 +58,7 @@ class MemoryStore:
 
     def _look(self, booking: Booking, desk: Desk, token: int, now: int) -> Ticket | Blocked:
         states = self._find(booking)
-        wall = int(desk.wall() * 1e9)
+        wall = int(desk.wall() * SECOND)
         blocked = book(booking.claims, states, now, wall, token, desk.who)
         if blocked is not None:
             self._disturbed()
@@ -94,16 +95,17 @@ class MemoryStore:
         """Book at once."""
         return self.try_book(booking, desk, token)
 
-    def try_settle(self, settlement: Settlement, desk: Desk) -> bool:
-        """Write down what became of a request."""
-        if settlement.points is not None or settlement.refusal is not None:
-            self._disturbed()
-        settle(settlement, self._find(settlement.booking), desk.ns(), int(desk.wall() * 1e9))
+    def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
+        """Write down what became of requests."""
+        for settlement in settlements:
+            if settlement.points is not None or settlement.refusal is not None:
+                self._disturbed()
+            settle(settlement, self._find(settlement.booking), desk.ns(), int(desk.wall() * SECOND))
         return True
 
-    async def settle(self, settlement: Settlement, desk: Desk) -> None:
-        """Write down what became of a request."""
-        self.try_settle(settlement, desk)
+    async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
+        """Write down what became of requests."""
+        self.try_settle(settlements, desk)
 
     async def read(self, prefix: str, desk: Desk) -> tuple[int, dict[str, State]]:
         """The moment on the buckets' clock, and the buckets whose keys begin so."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE = 10 * SECOND  # after so long a lock that nobody lets go is an error
-TIDY_AFTER = 1000  # transactions
+TIDY_AFTER = 4000  # transactions: some 16 MB of log
 REMEMBER = 10 * SECOND  # how often the era is written down
 
 _ERA = ""
@@ -73,6 +74,8 @@ class SQLiteStore:
         self._boot = boot_id()
         self._ahead = 0
         self._remembered = 0
+        self._era: bytes = b""
+        self._known: dict[str, tuple[bytes | None, Any]] = {}  # as last read or written; decoding is half the work
         self._commits = 0
         _stores.add(self)
 
@@ -97,13 +100,13 @@ class SQLiteStore:
         """Take all that a request needs, or nothing. Raises StoreError."""
         return await self._patiently(desk, lambda: self.try_book(booking, desk, token))
 
-    def try_settle(self, settlement: Settlement, desk: Desk) -> bool:
-        """Write down what became of a request, unless another process holds the file."""
-        return self._transact(lambda db: self._settle(db, settlement, desk)) is not None
+    def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
+        """Write down what became of requests, unless another process holds the file."""
+        return self._transact(lambda db: self._settle(db, settlements, desk)) is not None
 
-    async def settle(self, settlement: Settlement, desk: Desk) -> None:
-        """Write down what became of a request. Raises StoreError."""
-        await self._patiently(desk, lambda: self.try_settle(settlement, desk) or None)
+    async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
+        """Write down what became of requests. Raises StoreError."""
+        await self._patiently(desk, lambda: self.try_settle(settlements, desk) or None)
 
     async def read(self, prefix: str, desk: Desk) -> tuple[int, dict[str, State]]:
         """The moment on the buckets' clock, and the buckets whose keys begin so. Raises StoreError."""
@@ -126,7 +129,11 @@ class SQLiteStore:
         self._opening = self._tidying = None
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        result = self._file.transact(work)
+        try:
+            result = self._file.transact(work)
+        except BaseException:
+            self._known.clear()  # what was rolled back is not what it says
+            raise
         self._commits += 1
         if self._commits >= TIDY_AFTER and self._tidying is None:
             self._commits = 0
@@ -151,49 +158,69 @@ class SQLiteStore:
     # Under the lock: clocks are read here, and only here, so that no process books with a moment that has passed.
 
     def _book(self, db: sqlite3.Connection, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
-        states, blobs = self._load(db, booking)
+        states = self._load(db, booking)
         at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
         blocked = book(booking.claims, states, at + ahead, wall, token, desk.who)
+        self._save(db, booking, states, at, wall)
         if isinstance(blocked, Exhausted):
             return msgspec.structs.replace(blocked, resets_at=blocked.resets_at - ahead)
-        self._save(db, booking, states, blobs, at, wall)
         if isinstance(blocked, NotBefore):
             return NotBefore(blocked.at - ahead, blocked.bucket)
         return Ticket(desk, booking, token, at, 0 if booking.points is None else states[booking.points].charged)
 
-    def _settle(self, db: sqlite3.Connection, settlement: Settlement, desk: Desk) -> bool:
-        states, blobs = self._load(db, settlement.booking)
-        at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
-        on_its_clock = msgspec.structs.replace(settlement, at=settlement.at + ahead, stop=settlement.stop + ahead)
-        settle(on_its_clock, states, at + ahead, wall)
-        self._save(db, settlement.booking, states, blobs, at, wall)
+    def _settle(self, db: sqlite3.Connection, settlements: Sequence[Settlement], desk: Desk) -> bool:
+        for booking, group in groupby(settlements, lambda settlement: settlement.booking):
+            states = self._load(db, booking)
+            at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
+            for settlement in group:
+                shifted = msgspec.structs.replace(settlement, at=settlement.at + ahead, stop=settlement.stop + ahead)
+                settle(shifted, states, at + ahead, wall)
+            self._save(db, booking, states, at, wall)
         return True
 
-    def _load(self, db: sqlite3.Connection, booking: Booking) -> tuple[list[Any], dict[str, bytes]]:
+    def _load(self, db: sqlite3.Connection, booking: Booking) -> list[Any]:
         if booking.cache is None:
             keys = [_ERA, *(claim.key for claim in booking.claims)]
             booking.cache = _ROWS.format(", ".join("?" * len(keys))), keys
-        blobs = dict(db.execute(*booking.cache).fetchall())
-        era = self._read(_decode_era, blobs.get(_ERA, b""))
-        if era.boot != self._boot or era.ahead != self._ahead:
-            raise StoreError(
-                f"the quota database {self.path} is used by another machine as well, whose clocks are not ours; "
-                "share a redis:// store instead, or give each machine its own file"
-            )
-        return [self._read(_decode, blobs[c.key]) if c.key in blobs else c.new() for c in booking.claims], blobs
+        found = dict(db.execute(*booking.cache).fetchall())
+        if found.get(_ERA) != self._era:
+            self._recognise(found.get(_ERA, b""))
+        states, known = [], self._known
+        for claim in booking.claims:
+            blob = found.get(claim.key)
+            seen = known.get(claim.key)
+            if seen is None or seen[0] != blob:
+                state = claim.new() if blob is None else self._read(_decode, blob)
+                known[claim.key] = seen = (blob, state)
+            states.append(seen[1])
+        return states
 
-    def _save(
-        self, db: sqlite3.Connection, booking: Booking, states: list[Any], blobs: dict[str, bytes], at: int, wall: int
-    ) -> None:
-        rows = [(claim.key, _encode(state)) for claim, state in zip(booking.claims, states, strict=True)]
-        rows = [row for row in rows if row[1] != blobs.get(row[0])]
+    def _save(self, db: sqlite3.Connection, booking: Booking, states: list[Any], at: int, wall: int) -> None:
+        rows, known = [], self._known
+        for claim, state in zip(booking.claims, states, strict=True):
+            blob = _encode(state)
+            if blob != known[claim.key][0]:
+                known[claim.key] = (blob, state)
+                rows.append((claim.key, blob))
         if at - self._remembered >= REMEMBER:
             if self._file.replaced():
                 self._file.close()
                 raise StoreError(f"the quota database {self.path} was removed or replaced while it was in use")
             self._remembered = at
-            rows.append((_ERA, _encode(Era(self._boot, self._ahead, at + self._ahead, wall))))
-        db.executemany(_PUT, rows)
+            self._era = _encode(Era(self._boot, self._ahead, at + self._ahead, wall))
+            rows.append((_ERA, self._era))
+        if rows:
+            db.executemany(_PUT, rows)
+
+    def _recognise(self, blob: bytes) -> None:
+        """Another process has written down the era; it must still be ours."""
+        era = self._read(_decode_era, blob)
+        if era.boot != self._boot or era.ahead != self._ahead:
+            raise StoreError(
+                f"the quota database {self.path} is used by another machine as well, whose clocks are not ours; "
+                "share a redis:// store instead, or give each machine its own file"
+            )
+        self._era = blob
 
     def _begin_era(self, db: sqlite3.Connection, desk: Desk) -> None:
         """Go on with the ledger's time where it stood, also after a restart of the machine."""
@@ -204,8 +231,9 @@ class SQLiteStore:
             # Another boot. Only the wall clock knows how long it took; should that have been set back, no time passed.
             seen = era.seen + max(0, wall - era.wall)
             era = Era(self._boot, seen - at, seen, wall)
-        self._ahead, self._remembered = era.ahead, at
-        db.execute(_PUT, (_ERA, _encode(era)))
+        self._ahead, self._remembered, self._era = era.ahead, at, _encode(era)
+        self._known.clear()
+        db.execute(_PUT, (_ERA, self._era))
 
     def _read(self, decode: Callable[[bytes], T], blob: bytes) -> T:
         try:

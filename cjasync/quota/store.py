@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from cjasync.quota.ledger import Settlement
@@ -30,12 +30,12 @@ class QuotaStore(Protocol):
         """Take all that a request needs, or nothing. Raises StoreError."""
         ...
 
-    def try_settle(self, settlement: Settlement, desk: Desk) -> bool:
-        """Write down what became of a request, if that can be done at once."""
+    def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
+        """Write down what became of requests, if that can be done at once. Raises StoreError."""
         ...
 
-    async def settle(self, settlement: Settlement, desk: Desk) -> None:
-        """Write down what became of a request. Raises StoreError."""
+    async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
+        """Write down what became of requests. Raises StoreError."""
         ...
 
     async def read(self, prefix: str, desk: Desk) -> tuple[int, Mapping[str, State]]:
