@@ -15,15 +15,15 @@ import msgspec
 import typer
 from msgspec import Struct
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
 from cjasync.catalog.sinks import read_rows
-from cjasync.cli.endings import DONE, FAILED, duration
+from cjasync.cli.endings import DONE, FAILED
 from cjasync.cli.job import Job, Result
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
 from cjasync.cli.tally import Tally
+from cjasync.cli.words import duration, safe
 from cjasync.client import CJClient
 from cjasync.config import Plan
 from cjasync.models.product import ListedProduct
@@ -83,7 +83,7 @@ async def demo(
             stats = await running.stats()
     _show(common, result, compared, plan, stats)
     if out is not None and not common.json:
-        common.out.print(f"The file is {escape(str(out))}.")
+        common.out.print(f"The file is {safe(str(out))}.")
     return DONE if compared.perfect else FAILED
 
 

@@ -6,17 +6,22 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from msgspec import Struct
-from rich.markup import escape
 
 from cjasync import __version__
-from cjasync.cli.endings import DONE, exit_code, moment
+from cjasync.cli.endings import DONE, exit_code
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
+from cjasync.cli.words import moment, safe
 from cjasync.client import CJClient
 from cjasync.config import Plan
 from cjasync.errors import CJError, ConfigError
+
+if TYPE_CHECKING:
+    from cjasync.drift import DriftReport
 
 _CLOCK_OFF = 30.0  # seconds: a token is given up a minute before its end
 
@@ -29,12 +34,18 @@ class Check(Struct, frozen=True):
     told: str
 
 
-async def doctor(common: Common) -> int:
+async def doctor(
+    common: Common,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Compare CJ's answers with the models: a dozen calls, some 160 points.")
+    ] = False,
+) -> int:
     """Check that everything is as it must be.
 
     Settings, quota store, login, CJ's answer, this machine's clock. Two calls, which cost no points.
     """
     checks: list[Check] = []
+    report: DriftReport | None = None
     code = DONE
     step = "settings"
     try:
@@ -45,16 +56,29 @@ async def doctor(common: Common) -> int:
             checks.append(Check(step, True, "an API key" if settings.api_key else "an access token, without a key"))
             for step, look in _STEPS.items():
                 checks.append(Check(step, True, await look(cj)))
+            if drift:
+                step = "drift"
+                report = await _drift(cj)
+                checks.append(Check(step, True, f"{len(report.changes)} fields are not as the models expect"))
     except CJError as error:
         checks.append(Check(step, False, str(error)))
         code = exit_code(error)
     if common.json:
-        print_json({"ok": code == DONE, "version": __version__, "checks": checks})
+        told = {"ok": code == DONE, "version": __version__, "checks": checks}
+        print_json(told if report is None else {**told, "drift": report.as_dict()})
         return code
     for check in checks:
         mark = "[green]ok [/]" if check.ok else "[bold red]bad[/]"
-        common.out.print(f"{mark} [bold]{check.name:<12}[/] {escape(check.told)}")
+        common.out.print(f"{mark} [bold]{check.name:<12}[/] {safe(check.told)}")
+    if report is not None:
+        common.out.print(str(report), markup=False)
     return code
+
+
+async def _drift(cj: CJClient) -> DriftReport:
+    from cjasync.drift import check_drift
+
+    return await check_drift(cj)
 
 
 def _plan(plan: Plan) -> str:

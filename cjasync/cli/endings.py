@@ -63,18 +63,3 @@ def as_json(error: CJError) -> dict[str, Any]:
     if (at := goes_on_at(error)) is not None:
         told["goes_on_at"] = at.astimezone(UTC).isoformat()
     return told
-
-
-def moment(at: datetime) -> str:
-    """A time as people read it, in UTC as CJ's days are, and how far away it is."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({duration((at - datetime.now(UTC)).total_seconds())} from now)"
-
-
-def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `7 h 5 min`, `12 d 3 h`."""
-    whole = max(0, round(seconds))
-    for big, small, size, part in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {big}" + (f" {rest} {small}" if rest else "")
-    return f"{whole} s" if seconds >= 1 or not seconds else f"{seconds:.1f} s"

@@ -8,9 +8,10 @@ import msgspec
 import typer
 
 from cjasync.auth import FileTokenStore
-from cjasync.cli.endings import NoCredentialsError, moment
+from cjasync.cli.endings import NoCredentialsError
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
+from cjasync.cli.words import moment
 
 
 async def login(common: Common) -> None:

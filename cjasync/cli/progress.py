@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
-from cjasync.cli.endings import duration
 from cjasync.cli.tally import Tally
+from cjasync.cli.words import duration
 
 _FIRST_LINE, _NEXT_LINE = 2.0, 15.0  # seconds
 

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.markup import escape
 
 from cjasync.cli import filters
-from cjasync.cli.endings import INTERRUPTED, as_json, duration, exit_code
+from cjasync.cli.endings import INTERRUPTED, as_json, exit_code
 from cjasync.cli.job import Api, Job, Result
 from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json, tell
 from cjasync.cli.tally import Tally
+from cjasync.cli.words import duration, safe
 from cjasync.client import CJClient
 from cjasync.errors import CJError, ConfigError, OutOfReachError
 from cjasync.resources import endpoints
@@ -96,7 +96,7 @@ def show(common: Common, result: Result, tally: Tally) -> None:
     if common.json:
         print_json(result)
         return
-    common.out.print(f"[bold green]{result.unique:,} products[/] in [bold]{escape(result.file)}[/]")
+    common.out.print(f"[bold green]{result.unique:,} products[/] in [bold]{safe(result.file)}[/]")
     common.out.print(
         f"{result.pages:,} pages, {result.requests:,} requests ({result.refused:,} refused, "
         f"{result.retried:,} retried), {result.points:,} points, {duration(result.seconds)}"
@@ -113,24 +113,24 @@ def show(common: Common, result: Result, tally: Tally) -> None:
 def _broken_off(common: Common, job: Job, tally: Tally, error: CJError | None) -> None:
     """What happened, and where what was fetched is."""
     partial = job.out.with_name(job.out.name + ".partial")
-    safe = tally.earlier + tally.products if partial.exists() else 0
+    kept = tally.earlier + tally.products if partial.exists() else 0
     if common.json:
         told = (
             {"error": "Interrupted", "message": "interrupted", "exit_code": INTERRUPTED}
             if error is None
             else as_json(error)
         )
-        print_json({**told, "products": safe, "partial": str(partial) if safe else None})
+        print_json({**told, "products": kept, "partial": str(partial) if kept else None})
         return
     if error is None:
         common.loud.print("[bold]Interrupted.[/]")
     else:
         tell(common, error)
-    if safe:
+    if kept:
         again = "the same command without --fresh" if job.fresh else "the same command"
         if isinstance(error, OutOfReachError):
             again += " and --incomplete-ok makes the file of them; it"
-        common.loud.print(f"{safe:,} products are safe in {escape(str(partial))}; {again} goes on there.")
+        common.loud.print(f"{kept:,} products are safe in {safe(str(partial))}; {again} goes on there.")
 
 
 async def _estimate(common: Common, cj: CJClient, job: Job) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 import typer
-from rich.markup import escape
 
-from cjasync.cli.endings import DONE, INTERRUPTED, as_json, exit_code, goes_on_at, moment
+from cjasync.cli.endings import DONE, INTERRUPTED, as_json, exit_code, goes_on_at
 from cjasync.cli.options import Common
+from cjasync.cli.words import moment, safe
 from cjasync.errors import CJError
 
 
@@ -62,7 +62,7 @@ def _is_async(command: Callable[..., Any]) -> bool:
 
 def note(common: Common, text: str) -> None:
     """Something that is good to know."""
-    common.err.print(f"[yellow]note:[/] {escape(text)}")
+    common.err.print(f"[yellow]note:[/] {safe(text)}")
 
 
 def tell(common: Common, error: CJError) -> None:
@@ -70,7 +70,7 @@ def tell(common: Common, error: CJError) -> None:
     if common.json:
         print_json(as_json(error))
         return
-    common.loud.print(f"[bold red]error:[/] {escape(str(error))}")
+    common.loud.print(f"[bold red]error:[/] {safe(str(error))}")
     if (at := goes_on_at(error)) is not None:
         common.loud.print(f"It can go on at {moment(at)}.")
 

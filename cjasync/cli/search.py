@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
 from cjasync.catalog.sinks.columns import plain
 from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json
+from cjasync.cli.words import safe
 
 
 async def search(
@@ -37,8 +37,8 @@ async def search(
     table.add_column("listed", justify="right")
     for row in page:
         table.add_row(
-            escape(row.id),
-            escape(row.name_en or ""),
+            safe(row.id),
+            safe(row.name_en or ""),
             str(row.sell_price or ""),
             _number(row.warehouse_inventory_num),
             _number(row.listed_num),

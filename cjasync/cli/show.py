@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from cjasync.catalog.sinks.columns import plain
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
+from cjasync.cli.words import safe
 from cjasync.errors import NotFoundError
 from cjasync.models.common import Span
 from cjasync.models.product import Product
@@ -47,7 +47,7 @@ async def show(
 
 
 def _show_product(out: Console, product: Product) -> None:
-    out.print(f"[bold]{escape(product.product_name_en or ', '.join(product.product_name) or product.pid)}[/]")
+    out.print(f"[bold]{safe(product.product_name_en or ', '.join(product.product_name) or product.pid)}[/]")
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(overflow="fold")
@@ -66,7 +66,7 @@ def _show_product(out: Console, product: Product) -> None:
     }
     for name, value in facts.items():
         if value not in (None, ""):
-            grid.add_row(name, escape(str(value)))
+            grid.add_row(name, safe(str(value)))
     out.print(grid)
 
 
@@ -85,9 +85,9 @@ def _show_variants(out: Console, product: Product, inventory: ProductInventory |
     for variant in product.variants:
         options = ", ".join(product.options(variant).values()) or variant.variant_name_en or ""
         table.add_row(
-            escape(variant.vid),
-            escape(variant.variant_sku or ""),
-            escape(options),
+            safe(variant.vid),
+            safe(variant.variant_sku or ""),
+            safe(options),
             "" if variant.variant_sell_price is None else str(variant.variant_sell_price),
             "" if variant.variant_weight is None else _short(variant.variant_weight),
             _in_stock(stock.get(variant.vid, ())),
@@ -113,4 +113,4 @@ def _in_stock(rows: Iterable[Stock]) -> str:
         for row in rows
         if row.total_inventory is not None
     )
-    return escape(", ".join(told))
+    return safe(", ".join(told))

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from cjasync.cli.endings import duration
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
+from cjasync.cli.words import duration, safe
 from cjasync.quota.usage import BucketUsage
 
 _BAR = 20
@@ -40,9 +39,15 @@ async def usage(
     table.add_column("left", width=_BAR)
     table.add_column(justify="right", no_wrap=True)
     table.add_column("full again", no_wrap=True)
-    for bucket in told.buckets:
-        table.add_row(escape(bucket.name), *_row(bucket))
+    for bucket in sorted(told.buckets, key=_place):
+        table.add_row(safe(bucket.name), *_row(bucket))
     common.out.print(table)
+
+
+def _place(bucket: BucketUsage) -> tuple[int, int, str]:
+    """Points first, then the rates, then the many counts of calls, the most used ones first."""
+    group = ("points", "requests", "accounts", "calls").index(bucket.unit)
+    return group, -bucket.used if bucket.unit == "calls" else 0, bucket.name
 
 
 def _row(bucket: BucketUsage) -> tuple[ProgressBar | str, str, str]:
