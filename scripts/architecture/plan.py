@@ -15,7 +15,7 @@ class Floor(NamedTuple):
 
 FLOORS = (
     Floor("for people", ("__main__", "cli", "testing")),
-    Floor("beside the client", ("ext", "sandbox")),
+    Floor("beside the client", ("drift", "ext", "sandbox")),
     Floor("whole catalogue", ("catalog",)),
     Floor("front door", (PACKAGE,)),
     Floor("client", ("client",)),
