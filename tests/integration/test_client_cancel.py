@@ -1,0 +1,336 @@
+"""CancelledError passes at every await of the request path, and leaves nothing behind: every one is tried.
+
+Each scene is run again and again, cancelled after 0, 1, 2, ... turns of the event loop, until it gets through. Where
+the call stood when it was cancelled is noted, and compared with every `await` that the modules hold.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loops import run_clean
+
+import cjasync
+from cjasync import CJClient, CJError, Plan
+from cjasync.sandbox import Sandbox
+from cjasync.sandbox.faults import Fault
+from cjasync.testing.plugin import sandbox_client
+
+FREE = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
+MODULES = ("_call", "_flights", "_prefetch", "_transport", "bulk", "client", "pagination", "quota/limiter")
+HOUSE = Path(cjasync.__file__).parent
+
+# Where nobody is cancelled, and why: module and function, or the text of the one `await`.
+NEVER = {
+    "client.py __aexit__": "closing is a scene of its own in the tests of the life cycle",
+    "client.py aclose": "the same",
+    "_transport.py aclose": "the same",
+    "limiter.py aclose": "the same",
+    "client.py usage": "asks the store only",
+    "client.py estimate": "the same",
+    "limiter.py usage": "the same",
+    "limiter.py estimate": "the same",
+    "limiter.py _open_store": "opens the store, which in memory takes no time",
+    "await self._open_store()": "the same",
+    "limiter.py _serve": "the limiter's own task, which nobody cancels",
+    "limiter.py _offer": "the same",
+    "limiter.py _nap": "the same",
+    "limiter.py _ask": "the same",
+    "await window.aclose()": "waits for tasks that are cancelled already",
+    "_prefetch.py aclose": "the same",
+    "bulk.py aclose": "the same",
+    "async with aclosing(in_order(listing))": "the same",
+}
+
+
+class Clock:
+    """The machine's time, on which a pause is a few turns of the loop."""
+
+    monotonic = staticmethod(time.monotonic)
+    time = staticmethod(time.time)
+
+    async def sleep(self, seconds: float) -> None:
+        for _ in range(40):
+            await asyncio.sleep(0)
+
+
+class Scene:
+    """What is done, to which sandbox, by which client."""
+
+    def __init__(
+        self,
+        act: Callable[[CJClient], Coroutine[Any, Any, Any]],
+        *,
+        warm: bool = False,
+        faults: Callable[[], list[Fault]] = list,
+        plan: Plan = FREE,
+        every: int = 1,
+        last: int = 1_000_000,
+        again: bool = True,
+        **client: Any,
+    ) -> None:
+        self.act = act
+        self.warm = warm
+        self.faults = faults
+        self.plan = plan
+        self.every = every
+        self.last = last
+        self.again = again
+        self.client = client
+
+
+async def walk(cj: CJClient) -> int:
+    return len([row async for row in cj.products.list(page_size=5)])
+
+
+async def pages(cj: CJClient) -> int:
+    return len([page async for page in cj.products.list(page_size=5).pages()])
+
+
+async def in_bulk(cj: CJClient, *, ordered: bool = False) -> int:
+    return len([done async for done in cj.bulk(cj.products.query, ["1", "2", "3"], key="pid", ordered=ordered)])
+
+
+async def from_a_queue(cj: CJClient) -> int:
+    async def keys() -> AsyncIterator[str]:
+        for key in "12":
+            for _ in range(3):
+                await asyncio.sleep(0)
+            yield key
+
+    return len([done async for done in cj.bulk(cj.products.query, keys(), key="pid")])
+
+
+async def alike(cj: CJClient) -> Any:
+    """The one that is cancelled shares the read of another."""
+    other = asyncio.ensure_future(cj.categories.get())
+    try:
+        await asyncio.sleep(0)
+        return await cj.categories.get()
+    finally:
+        await other
+
+
+async def write(cj: CJClient) -> Any:
+    try:
+        return await cj.products.add_to_my_product("none")
+    except CJError:
+        return None
+
+
+async def first_page(cj: CJClient) -> Any:
+    return await cj.products.list(page_size=5)
+
+
+SCENES = {
+    "a read on a new connection": Scene(lambda cj: cj.categories.get()),
+    "a read on a kept connection": Scene(lambda cj: cj.categories.get(), warm=True),
+    "a page": Scene(first_page, warm=True),
+    "a write": Scene(write, warm=True),
+    "with bytes": Scene(lambda cj: cj.with_raw(cj.categories.get), warm=True),
+    "login first": Scene(lambda cj: cj.categories.get(), access_token=None, every=2),
+    "login first, before a deadline": Scene(
+        lambda cj: cj.with_options(deadline=20).categories.get(), access_token=None, every=5
+    ),
+    "a stale token": Scene(
+        lambda cj: cj.categories.get(),
+        warm=True,
+        access_token=None,
+        every=3,
+        faults=lambda: [Fault("refuse", "product/getCategory", code=1600001, nth=2)],
+    ),
+    "after a pause": Scene(
+        lambda cj: cj.categories.get(),
+        faults=lambda: [Fault("status", "product/getCategory", times=1, status=503)],
+        every=5,
+    ),
+    "after an empty page": Scene(
+        first_page,
+        faults=lambda: [Fault("transient_empty", "product/list", times=1, data={"total": 30, "list": []})],
+        every=2,
+    ),
+    "after a connection was lost": Scene(
+        lambda cj: cj.categories.get(), faults=lambda: [Fault("close_before", "product/getCategory", times=2)], every=5
+    ),
+    "a body in pieces": Scene(
+        lambda cj: cj.categories.get(),
+        faults=lambda: [Fault("huge_body", size=500_000, announced=False, times=1)],
+        every=3,
+    ),
+    "a body that drips": Scene(
+        lambda cj: cj.categories.get(), faults=lambda: [Fault("slow_drip", size=400, pause=0.0)], every=9
+    ),
+    "waiting for a turn": Scene(
+        lambda cj: cj.categories.get(),
+        warm=True,
+        plan=Plan(qps=12.5, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None),
+        every=1000,
+        again=False,
+    ),
+    "refused for going too fast": Scene(
+        lambda cj: cj.categories.get(),
+        faults=lambda: [Fault("refuse", code=1600200, message="QPS limit is 1 time/1second", times=1)],
+        every=20,
+        last=400,
+        again=False,
+    ),
+    "points used up, and waiting": Scene(
+        lambda cj: cj.categories.get(),
+        faults=lambda: [Fault("refuse", code=16900500, message="Insufficient API points", times=2)],
+        on_exhausted="wait",
+        every=3,
+        again=False,
+    ),
+    "a walk": Scene(walk, warm=True, every=4),
+    "a walk by pages": Scene(pages, every=4),
+    "in bulk": Scene(in_bulk, every=4),
+    "in bulk, in order": Scene(lambda cj: in_bulk(cj, ordered=True), warm=True, every=4),
+    "in bulk from a queue": Scene(from_a_queue, warm=True, every=4),
+    "a read of somebody else": Scene(alike, warm=True),
+}
+
+covered: set[tuple[str, str, int]] = set()
+played: set[str] = set()
+
+
+@asynccontextmanager
+async def staged(scene: Scene) -> AsyncIterator[CJClient]:
+    async with Sandbox(products=30, plan=FREE) as box:
+        client: dict[str, Any] = {"clock": Clock(), "plan": scene.plan, **scene.client}
+        if "access_token" in client:
+            client["api_key"] = box.api_key
+        async with sandbox_client(box, **client) as cj:
+            box.faults.add(*scene.faults())
+            if scene.warm:
+                await cj.categories.get()
+            yield cj
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_cancelled_at_every_turn(name: str) -> None:
+    scene = SCENES[name]
+    played.add(name)
+
+    async def main() -> None:
+        turns = 0
+        while True:
+            async with staged(scene) as cj:
+                if await once(cj, scene, turns) or turns >= scene.last:
+                    return
+            turns += scene.every
+
+    run_clean(main())
+
+
+async def once(cj: CJClient, scene: Scene, turns: int) -> bool:
+    """Cancel it after so many turns of the loop; whether it had got through before."""
+    before = asyncio.all_tasks()
+    task = asyncio.ensure_future(scene.act(cj))
+    for _ in range(turns):
+        if task.done():
+            break
+        await asyncio.sleep(0)
+    begun = asyncio.all_tasks() - before
+    for one in begun:
+        note_waiting(one)
+    through = task.done()
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError as error:
+        assert not through
+        note(error)
+    except CJError:
+        assert through
+    services = cj.engine.services
+    async with asyncio.timeout(5):  # a login goes on: others may wait for it
+        while services._running:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    for other in begun - {task}:
+        if other.cancelled():
+            try:
+                other.result()
+            except asyncio.CancelledError as error:
+                note(error)
+    assert services.limiter._line.waiting == 0
+    assert services.flights._flying == {}
+    if services.transport is not None:
+        assert services.transport.watchdog._watched == set()
+        assert not services.transport._session.connector._acquired
+    if scene.again and turns % 7 == 0:
+        assert await cj.categories.get() is not None  # and it works as before
+    return through
+
+
+def note(error: BaseException) -> None:
+    """Which lines of the house the CancelledError has passed."""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.startswith(str(HOUSE)):
+            covered.add((Path(frame.f_code.co_filename).name, frame.f_code.co_name, line))
+
+
+def note_waiting(task: asyncio.Task[Any]) -> None:
+    """The same before it is cancelled: a traceback lacks what was waited for in an `except` clause."""
+    waiting: Any = task.get_coro()
+    while (frame := getattr(waiting, "cr_frame", None)) is not None:
+        if frame.f_code.co_filename.startswith(str(HOUSE)):
+            covered.add((Path(frame.f_code.co_filename).name, frame.f_code.co_name, frame.f_lineno))
+        waiting = waiting.cr_await
+
+
+def awaits() -> Iterator[tuple[str, str, int, int, str]]:
+    """Module, function, first and last line and text of every place where the request path may wait."""
+    for module in MODULES:
+        path = HOUSE / f"{module}.py"
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.AsyncFunctionDef):
+                for node in own_nodes(function):
+                    place = waits(node)
+                    if place is not None:
+                        last = place.end_lineno or place.lineno
+                        text = ast.unparse(node).splitlines()[0]
+                        yield path.name, function.name, place.lineno, last, text
+
+
+def waits(node: ast.AST) -> ast.expr | None:
+    """The expression that is waited for."""
+    if isinstance(node, ast.Await):
+        return node
+    if isinstance(node, ast.AsyncFor) or (isinstance(node, ast.comprehension) and node.is_async):
+        return node.iter
+    if isinstance(node, ast.AsyncWith):
+        return node.items[0].context_expr
+    return None
+
+
+def own_nodes(function: ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+    """Its nodes without those of functions within it."""
+    stack = list(ast.iter_child_nodes(function))
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef | ast.Lambda):
+            stack.extend(ast.iter_child_nodes(node))
+
+
+def test_that_was_every_await_there_is() -> None:
+    """Says what the scenes have missed; it plays those that were not played yet."""
+    for name in SCENES.keys() - played:
+        test_cancelled_at_every_turn(name)
+    missed = [
+        f"{module}:{first} in {function}: {text}"
+        for module, function, first, last, text in awaits()
+        if not any(f"{module} {function}" == never or text.startswith(never) for never in NEVER)
+        and not any(m == module and f == function and first <= line <= last for m, f, line in covered)
+    ]
+    assert covered
+    assert missed == [], "\n".join(missed)
