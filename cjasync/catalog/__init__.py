@@ -1,1 +1,13 @@
-"""Whole catalogues: reading them completely, and keeping them."""
+"""Whole catalogues: reading them completely, and keeping them.
+
+async for product in walk(cj, checkpoint="walk.db"): ...
+"""
+
+from cjasync.catalog.delivery import Delivery
+from cjasync.catalog.filters import Filters
+from cjasync.catalog.outcome import WalkReport
+from cjasync.catalog.question import Certificate, Region
+from cjasync.catalog.report import Report
+from cjasync.catalog.walk import Progress, Walk, walk
+
+__all__ = ["Certificate", "Delivery", "Filters", "Progress", "Region", "Report", "Walk", "WalkReport", "walk"]

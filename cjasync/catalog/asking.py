@@ -15,7 +15,7 @@ from cjasync import hooks as events
 from cjasync._decode import PageRows, Skipped
 from cjasync._engine import Engine
 from cjasync.catalog.entry import Skip
-from cjasync.catalog.filters import LIST, Wanted
+from cjasync.catalog.filters import Wanted
 from cjasync.catalog.question import Answer, Question, Row
 from cjasync.errors import (
     APIError,
@@ -26,6 +26,7 @@ from cjasync.errors import (
     UnavailableError,
 )
 from cjasync.models.product import ListedProduct
+from cjasync.resources._product_endpoints import LIST
 
 T = TypeVar("T")
 

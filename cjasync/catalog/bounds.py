@@ -14,7 +14,7 @@ from cjasync.catalog.listing import Ask, Breach, Learn, Learnt, Steps
 from cjasync.catalog.question import Facts, Mode, Region, Reply
 
 QUARTER = 900  # every zone on earth is a multiple of a quarter of an hour
-WIDEST = 14 * 4  # and at most 14 hours off
+WIDEST = 14 * 4  # and at most 14 hours from UTC
 FAR = 30 * 86400
 NOON = "12:xx in a bound is read as 00:xx"
 
@@ -22,7 +22,7 @@ NOON = "12:xx in a bound is read as 00:xx"
 def check_rows(reply: Reply, region: Region, moments: list[int], facts: Facts) -> Steps:
     """The rows must be in order of time and lie where they were asked for."""
     if any(later < earlier for earlier, later in pairwise(moments)):
-        raise Breach(below(facts), "rows do not come in order of their create time")
+        raise Breach(unsorted(facts), "rows do not come in order of their create time")
     yield from check_inside(moments, region, facts)
 
 
@@ -36,10 +36,10 @@ def check_inside(moments: Sequence[int], region: Region, facts: Facts) -> Steps:
         if facts.at_lunch(region.start) or facts.at_lunch(region.end):
             raise Learnt({"noon": True}, NOON)
         yield from calibrate((region.start if early and region.start is not None else last, first), facts)
-        raise Breach(below(facts), "rows lie outside the times that were asked for")
+        raise Breach(unsorted(facts), "rows lie outside the times that were asked for")
 
 
-def below(facts: Facts) -> Mode:
+def unsorted(facts: Facts) -> Mode:
     """The mode for a server whose rows do not follow their create time."""
     return "plain" if facts.times == "row" else "blind"
 
@@ -88,22 +88,34 @@ def _explain(moment: int, facts: Facts) -> Steps:
     if far.keys and far.times[0] is not None and far.times[0] <= moment:
         ignored = far.total == near.total
         raise Breach("units" if ignored else "plain", "the time filter has no effect on the rows")
-    steps = [step for step in range(-WIDEST, WIDEST + 1) if not facts.at_lunch(moment + step * QUARTER)]
-    low, high = 0, len(steps)  # the last step that still admits the product is steps[low]
-    if not (yield from _admits(moment, moment + steps[0] * QUARTER)):
+    home = facts.zone // QUARTER
+    steps = [n for n in range(-WIDEST - home, WIDEST - home + 1) if not facts.at_lunch(moment + n * QUARTER)]
+    low, high = 0, len(steps)  # steps[low] is the last one known to admit the product, a second earlier
+    if not (yield from _admits(moment, moment + steps[0] * QUARTER - 1)):
         raise Breach("plain", "the time filter goes by another time than the one the rows show")
-    likely = next((n for n, step in enumerate(steps) if step * QUARTER >= -facts.zone), 0)  # read as UTC
-    for probe in (likely, likely + 1):
+    utc = next((n for n, step in enumerate(steps) if step >= -home), 0)
+    for probe in (utc, utc + 1):
         if low < probe < high:
-            low, high = (probe, high) if (yield from _admits(moment, moment + steps[probe] * QUARTER)) else (low, probe)
+            admitted = yield from _admits(moment, moment + steps[probe] * QUARTER - 1)
+            low, high = (probe, high) if admitted else (low, probe)
     while high - low > 1:
         probe = (low + high) // 2
-        low, high = (probe, high) if (yield from _admits(moment, moment + steps[probe] * QUARTER)) else (low, probe)
-    if steps[low] and (yield from _exact(moment, steps[low] * QUARTER)):
-        zone = facts.zone + steps[low] * QUARTER
-        raise Learnt({"zone": zone}, f"the filter's clock is {zone / 3600:+g} h from UTC")
+        admitted = yield from _admits(moment, moment + steps[probe] * QUARTER - 1)
+        low, high = (probe, high) if admitted else (low, probe)
+    latest = steps[low + 1] if low + 1 < len(steps) else steps[low] + 1
+    for step in range(latest - 1, steps[low] - 1, -1):  # among them those at lunch, which could not be asked
+        shift = step * QUARTER
+        if (yield from _admits(moment, moment + shift - 1)) and not (yield from _admits(moment, moment + shift + 1)):
+            break
+    else:
+        raise Breach("plain", "the time filter goes by another time than the one the rows show")
+    if shift:
+        found: dict[str, int | bool] = {"zone": facts.zone + shift}
+        if not (yield from _admits(moment, moment + shift)):
+            found["after"] = True
+        raise Learnt(found, f"the filter's clock is {found['zone'] / 3600:+g} h from UTC")
 
 
-def _exact(moment: int, shift: int = 0) -> Steps:
-    """Does a lower bound at `moment` show what was created then, and one a second later not? (On a shifted clock.)"""
-    return (yield from _admits(moment, moment + shift)) and not (yield from _admits(moment, moment + shift + 1))
+def _exact(moment: int) -> Steps:
+    """Does a lower bound at `moment` show what was created then, and one a second later not?"""
+    return (yield from _admits(moment, moment)) and not (yield from _admits(moment, moment + 1))

@@ -1,16 +1,14 @@
-"""When a window may begin: when the budget can pay for all of it, and the sink has room for it.
+"""When a window may begin: when the budget can pay for all of it at once.
 
-A window that is read without a pause holds still; one whose budget runs out halfway stays open for hours, and pages
-of it have to be read again.
+A window that is read without a pause holds still. One whose budget runs out halfway stays open for hours, and pages of
+it have to be read again.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import Any
 
 from cjasync._endpoint import Endpoint
 from cjasync.catalog.asking import Asker
@@ -18,29 +16,97 @@ from cjasync.catalog.question import Question
 from cjasync.errors import QuotaExhaustedError
 from cjasync.quota import BucketUsage, Usage
 
-PAUSE = 60.0  # seconds between two answers of a window that count as a pause
+PAUSE = 60.0  # seconds between two answers of a window after which its pages no longer join
+SHORT = 60.0  # seconds that are waited for points also by those who do not wait for the next day
 
 
 class Bursts:
-    """Holds questions of new windows back.
+    """What open windows still need, and whether there is enough for one more.
 
-    endpoint: what a question costs. room: pages that may wait for the sink. kept: the share of each budget that is
-    left to others.
+    kept: the share of each budget that is left to others.
     """
 
-    def __init__(self, asker: Asker, endpoint: Endpoint, *, room: int, kept: float) -> None:
-        self.room = room
+    def __init__(self, asker: Asker, endpoint: Endpoint[Any], *, kept: float) -> None:
         self._asker = asker
         self._endpoint = endpoint
         self._kept = kept
-        self._turn = asyncio.Lock()
-        self._open: dict[int, int] = {}  # window -> calls that it still needs
-        self._flying: Counter[int] = Counter()
-        self._last: dict[int, float] = {}  # window -> its last answer
-        self._waiting = 0  # parts that the sink has not committed
-        self._drained = asyncio.Event()
+        self._promised: dict[int, int] = {}  # window -> calls that it still needs
+        self._last: dict[int, float] = {}  # window -> when its last answer came
 
-    @property
-    def held_back(self) -> int:
-        """Questions that wait here."""
-        return self._flying.total() - sum(self._flying[window] for window in self._open)
+    def is_open(self, window: int) -> bool:
+        """Has it begun?"""
+        return window in self._promised
+
+    async def open(self, question: Question, flying: Collection[int]) -> bool:
+        """Begin the window of this question, if there is enough for it beside the windows `flying`.
+
+        Where there is not, and no other window is being read that may need less than it seems, this waits for more,
+        or raises QuotaExhaustedError.
+        """
+        self._promised = {window: calls for window, calls in self._promised.items() if window in flying}
+        calls = question.burst + sum(self._promised.values())
+        while (short := await self._shortage(calls)) is not None:
+            if self._promised:
+                return False
+            await self._wait(*short)
+        self._promised[question.window] = question.burst
+        return True
+
+    def asked(self, question: Question) -> None:
+        """One of a window's questions is on its way."""
+        self._promised[question.window] = max(0, min(self._promised[question.window], question.burst) - 1)
+
+    def answered(self, question: Question) -> bool:
+        """An answer came; whether there was a pause before it."""
+        now = self._asker.clock.monotonic()
+        paused = now - self._last.get(question.window, now) > PAUSE
+        if len(self._last) > len(self._promised) + 1:
+            self._last = {window: at for window, at in self._last.items() if window in self._promised}
+        self._last[question.window] = now
+        return paused
+
+    async def _shortage(self, calls: int) -> tuple[BucketUsage, datetime] | None:
+        services = self._asker.engine.services
+        usage = await services.limiter.usage()
+        cost = services.plan.costs.get(self._endpoint.path, self._endpoint.points)
+        prices = {f"calls {self._endpoint.path}": 1, "points": cost}
+        return shortage(usage, prices, calls, self._kept, datetime.fromtimestamp(self._asker.clock.time(), UTC))
+
+    async def _wait(self, bucket: BucketUsage, until: datetime) -> None:
+        left = until.timestamp() - self._asker.clock.time()
+        if not self._asker.wait and left > SHORT:
+            raise QuotaExhaustedError(
+                f"what is left of today's {bucket.unit} ({bucket.remaining} of {bucket.limit}) does not pay for the "
+                f"next part of the catalogue; there will be enough at {until:%Y-%m-%d %H:%M:%S} UTC",
+                bucket=bucket.unit,
+                used=bucket.used,
+                limit=bucket.limit,
+                resets_at=until,
+                endpoint=self._endpoint.path,
+            )
+        await self._asker.sleep_until(until)
+
+
+def shortage(
+    usage: Usage, prices: dict[str, int], calls: int, kept: float, now: datetime
+) -> tuple[BucketUsage, datetime] | None:
+    """The bucket that cannot pay for so many calls now, and when it can; None if all can.
+
+    prices: bucket names to tokens a call. More than a full bucket holds is never waited for: one call is enough then.
+    """
+    worst: tuple[BucketUsage, datetime] | None = None
+    for bucket in usage.buckets:
+        price = prices.get(bucket.name, 0)
+        if not price or bucket.limit is None or bucket.remaining is None or bucket.resets_at is None:
+            continue
+        keep = int(bucket.limit * kept)
+        need = calls * price if calls * price + keep <= bucket.limit else price
+        missing = need + keep - bucket.remaining
+        if missing <= 0:
+            continue
+        until = bucket.resets_at
+        if bucket.refill:
+            until = min(until, now + timedelta(minutes=missing / bucket.refill))
+        if worst is None or until > worst[1]:
+            worst = bucket, until
+    return worst

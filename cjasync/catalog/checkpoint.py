@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from cjasync.catalog.entry import Earlier, Entry, Part, Skip
+from cjasync.catalog.entry import Earlier, Entry, Part, Skip, Standing
 from cjasync.catalog.question import Answer
 from cjasync.catalog.tally import Tally
 from cjasync.errors import CheckpointError, CJError, OutputError
@@ -31,7 +31,9 @@ _PAGE_BYTES = 8192
 _PLACES = 1 << 20  # more than a page has rows
 
 _TABLES = """
-    CREATE TABLE walk (name TEXT, question TEXT, state TEXT, planner BLOB, tally BLOB, taken INTEGER, earlier BLOB);
+    CREATE TABLE walk (
+        name TEXT, question TEXT, state TEXT, planner BLOB, tally BLOB, taken INTEGER, last INTEGER, earlier BLOB
+    );
     CREATE TABLE answer (seq INTEGER PRIMARY KEY, question INTEGER, body BLOB);
     CREATE TABLE staged (seq INTEGER PRIMARY KEY, part BLOB);
     CREATE TABLE delivered (seq INTEGER PRIMARY KEY, keys BLOB);
@@ -89,7 +91,7 @@ class Checkpoint:
         run("BEGIN EXCLUSIVE")
         for statement in _TABLES.split(";"):
             run(statement)
-        run("INSERT INTO walk VALUES (NULL, ?, 'new', NULL, NULL, 0, NULL)", [self.question])
+        run("INSERT INTO walk VALUES (NULL, ?, 'new', NULL, NULL, 0, 0, NULL)", [self.question])
         run(f"PRAGMA application_id = {_KIND}")
         run(f"PRAGMA user_version = {VERSION}")
         run("COMMIT")
@@ -112,30 +114,19 @@ class Checkpoint:
 
     # What it holds
 
-    @property
-    def name(self) -> str | None:
-        """Of the walk; None before `begin`."""
-        return self._told("name", str)
-
-    @property
-    def state(self) -> str:
-        """`new`, `walking`, `closing` (all is delivered, the sink finishes), or `finished`."""
-        return str(self._one("state"))
-
-    @property
-    def taken(self) -> int:
-        """The parts up to this one are committed where they went."""
-        return int(self._one("taken"))
-
-    @property
-    def earlier(self) -> Earlier | None:
-        """The last walk that finished."""
-        return self._told("earlier", Earlier)
-
-    @property
-    def tally(self) -> Tally:
-        """The figures so far."""
-        return self._told("tally", Tally) or Tally()
+    def standing(self) -> Standing:
+        """Where it stands."""
+        with self._explained():
+            row = self._db.execute("SELECT name, state, taken, last, earlier, tally FROM walk").fetchone()
+            name, state, taken, last, earlier, tally = row
+            return Standing(
+                name=name,
+                state=state,
+                taken=taken,
+                last=max(taken, last),
+                earlier=None if earlier is None else _decode(earlier, Earlier),
+                tally=Tally() if tally is None else _decode(tally, Tally),
+            )
 
     @property
     def planner(self) -> bytes:
@@ -158,14 +149,6 @@ class Checkpoint:
         with self._explained():
             return [Skip(*row) for row in self._db.execute("SELECT pid, raw, path, reason FROM skipped")]
 
-    def last_seq(self) -> int:
-        """The highest number given so far."""
-        with self._explained():
-            query = (
-                "SELECT max(coalesce((SELECT max(seq) FROM staged), 0), coalesce((SELECT max(seq) FROM delivered), 0))"
-            )
-            return max(int(self._db.execute(query).fetchone()[0]), self.taken)
-
     def staged(self, after: int) -> list[int]:
         """Numbers of the parts that wait, in order."""
         with self._explained():
@@ -175,7 +158,8 @@ class Checkpoint:
         """A part that waits."""
         with self._explained():
             (part,) = self._db.execute("SELECT part FROM staged WHERE seq = ?", [seq]).fetchone()
-            return _decode(part, Part)
+            found: Part = _decode(part, Part)
+            return found
 
     def todo(self, after: int, count: int) -> list[tuple[int, str]]:
         """The next products whose details are to be asked for: their place in the list and their id."""
@@ -189,13 +173,14 @@ class Checkpoint:
         with self._transaction() as run:
             for table in ("answer", "staged", "delivered", "skipped", "todo", "failed"):
                 run(f"DELETE FROM {table}")  # noqa: S608 - our own names
-            run("UPDATE walk SET name = ?, state = 'walking', planner = ?, tally = NULL, taken = 0", [name, planner])
+            run("UPDATE walk SET name = ?, state = 'walking', planner = ?, tally = NULL, taken = 0, last = 0", [name, planner])
 
     def save(self, entries: Iterable[Entry], tally: Tally, taken: int, snapshot: tuple[int, bytes] | None) -> None:
         """Write down some answers; `snapshot`: the planner's state after the answer of that number."""
         with self._transaction() as run:
             for entry in entries:
                 self._write(run, entry)
+                run("UPDATE walk SET last = ?", [entry.seq])
             if snapshot is not None:
                 seq, planner = snapshot
                 run("UPDATE walk SET planner = ?", [planner])
@@ -227,12 +212,13 @@ class Checkpoint:
         with self._transaction() as run:
             run("UPDATE walk SET state = 'closing'")
 
-    def finish(self, earlier: Earlier) -> None:
+    def finish(self, earlier: Earlier, tally: Tally) -> None:
         """The walk is over; the next one begins with what it leaves."""
         with self._transaction() as run:
             for table in ("answer", "staged", "delivered", "todo"):
                 run(f"DELETE FROM {table}")  # noqa: S608 - our own names
-            run("UPDATE walk SET state = 'finished', planner = NULL, earlier = ?", [_encode(earlier)])
+            told = [_encode(earlier), _encode(tally)]
+            run("UPDATE walk SET state = 'finished', planner = NULL, earlier = ?, tally = ?", told)
         with self._explained():
             self._db.execute("VACUUM")
 
@@ -275,10 +261,6 @@ class Checkpoint:
 
     def _refused(self, why: str) -> CheckpointError:
         return CheckpointError(f"{self.path} {why}; start anew with fresh=True (--fresh), or give another file")
-
-    def _told(self, column: str, kind: Any) -> Any:
-        value = self._one(column)
-        return None if value is None else value if kind is str else _decode(value, kind)
 
     def _in_use(self) -> CheckpointError:
         return CheckpointError(f"{self.path} is in use by another walk; wait for it, or give another file")

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
-from cjasync.catalog.listing import Ask, Listing, Outgrown, Spawn, Steps, Unit
+from cjasync.catalog.listing import Ask, Certified, Listing, Outgrown, Spawn, Steps, Unit
 from cjasync.catalog.question import MAX_INVENTORY, MAX_PRICE, Certificate, Facts, Region, Reply, narrower
 
 FILL = 0.85  # of a window, where a part is aimed at
@@ -37,11 +38,13 @@ class Cover:
         """Products counted and not found."""
         return max(0, self.total - len(self.keys))
 
-    def certificate(self) -> Certificate:
+    def certified(self) -> Certified:
         """What has been proved of the region."""
-        proof = "none" if self.missing else "constant" if self.constant else "ordered"
-        mode = self.facts.mode
-        return Certificate(self.region, self.total, len(self.keys), self.requests, self.repaired, mode, proof)
+        proof: Literal["constant", "ordered", "none"] = "ordered"
+        if self.missing or self.constant:
+            proof = "none" if self.missing else "constant"
+        mode, found = self.facts.mode, len(self.keys)
+        return Certified(Certificate(self.region, self.total, found, self.requests, self.repaired, mode, proof), self.keys)
 
     def look(self) -> Steps:
         """Read the first page, which tells how large the region is."""
@@ -65,15 +68,19 @@ class Cover:
     def _whole(self, region: Region, first: Reply, prices: list[int], leaf: int) -> Steps:
         """Read `region`, whose first page is `first`, in parts of at most `leaf` rows. Returns whether all is read."""
         total = first.total
-        if total <= leaf:
+        if total <= leaf and first.keys:
             listing = Listing(region, self.facts)
             listing.take(1, first)
             if (yield from self._certify(listing, total)):
                 return True
             leaf = self.facts.size  # numbered pages do not hold still here, single pages do
         for batches in (by_price(region, total, leaf, prices), by_inventory(region), by_category(region, self.categories)):
-            if (yield from self._parts(batches, total, prices, leaf)):
-                return True
+            if batches and self.missing:
+                adds_up, complete = yield from self._parts(batches, total, prices, leaf)
+                if adds_up:
+                    return complete
+        if not self.missing:
+            return True
         if total > leaf:
             pages = range(min(self.facts.reach, self.facts.pages(total)), 1, -1)
             yield from self._ask([Ask(region, page, "tie", burst=len(pages)) for page in pages])
@@ -95,13 +102,13 @@ class Cover:
         return listing.proof != "none" or total <= self.facts.size
 
     def _parts(self, batches: list[list[Region]], total: int, prices: list[int], leaf: int) -> Steps:
-        """Read the parts of a region; returns whether all were read and they add up to its total."""
-        counted, complete = 0, bool(batches)
+        """Read the parts of a region; returns whether they add up to its total, and whether all were read."""
+        counted, complete = 0, True
         for parts in batches:
             firsts: list[Reply] = yield from self._ask([Ask(part, 1, "part") for part in parts])
             counted += sum(reply.total for reply in firsts)
             if ignored([reply.total for reply in firsts], total):
-                return False
+                return False, False
             listings = []
             for part, reply in zip(parts, firsts, strict=True):
                 if reply.total <= leaf:
@@ -113,12 +120,12 @@ class Cover:
                     sample = prices if len(prices) > self.facts.size else [*prices, *seen_prices(reply)]
                     complete &= yield from self._whole(part, reply, sample, leaf)
             for listing in listings:
-                if listing.totals and not (yield from self._certify(listing, listing.total)):
+                if not (yield from self._certify(listing, listing.total)):
                     first = Reply(listing.total, [], [], [])
                     complete &= yield from self._whole(listing.region, first, prices, self.facts.size)
-            if counted >= total and complete:
+            if counted >= total:
                 break
-        return complete and counted >= total
+        return counted >= total, complete
 
     def _fill(self, listings: list[Listing]) -> Steps:
         """Read the other pages of these small regions, all in flight together."""
@@ -134,7 +141,7 @@ def unit(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
         return
     cover = Cover(job.region, facts, categories)
     yield from cover.read(job.prices)
-    yield cover.certificate()
+    yield cover.certified()
 
 
 def _spread(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -162,7 +169,7 @@ def _spread(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
         if reply.total:
             yield Spawn(Unit(part, reply.total, tuple(seen_prices(reply))))
     if left:
-        yield Certificate(job.region, left, 0, 0, 0, facts.mode, "none")
+        yield Certified(Certificate(job.region, left, 0, 0, 0, facts.mode, "none"))
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from cjasync.catalog.cover import Cover, seen_prices
-from cjasync.catalog.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
+from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
 from cjasync.catalog.question import Certificate, Facts, Region, Reply, Sort
 
 BANDS_AT_ONCE = 16
@@ -67,11 +67,11 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
             return
         yield Learn({"after": everything.total})
         if everything.proof != "none" or everything.total <= facts.size:
-            yield everything.certificate("pages")
+            yield everything.certified("pages")
         else:
             cover = Cover(everything.region, facts, categories)
             yield from cover.read(seen_prices(head))
-            yield cover.certificate()
+            yield cover.certified()
         return
     for start, end, rows in job.borders:
         yield Spawn(Range(start, end, rows))
@@ -141,7 +141,7 @@ def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:
         proof = "constant" if len(keys) == count == job.count else "none"
     elif len(keys) < count:
         proof = "none"
-    yield Certificate(Region(), max(count, len(keys)), len(keys), requests, 0, "hidden", proof)
+    yield Certified(Certificate(Region(), max(count, len(keys)), len(keys), requests, 0, "hidden", proof), keys)
 
 
 def _bands(

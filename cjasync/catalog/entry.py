@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from cjasync.catalog.question import Answer, Certificate, Facts, Region
+from cjasync.catalog.tally import Tally
 
 Kind = Literal["list", "query", "stock"]
 """What rows are: of product/list, or details asked for by product/query or product/stock/getInventoryByPid."""
@@ -63,6 +64,26 @@ class Earlier(Struct, frozen=True):
     certificates: list[Certificate]
     facts: Facts
     sink: str | None
+
+
+class Standing(Struct, frozen=True):
+    """Where a checkpoint stands.
+
+    name: of its walk (None: there was none). state: `closing` when only the sink's own end is left.
+    taken: the parts up to this one are safe where they went. last: the highest number given.
+    """
+
+    name: str | None
+    state: Literal["new", "walking", "closing", "finished"]
+    taken: int
+    last: int
+    earlier: Earlier | None
+    tally: Tally
+
+    @property
+    def going(self) -> bool:
+        """Is there a walk to go on with?"""
+        return self.state in ("walking", "closing")
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")

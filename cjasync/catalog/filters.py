@@ -55,11 +55,13 @@ class Filters(TypedDict, total=False):
 class Wanted(Struct, frozen=True):
     """What to read: `within` is the planner's part of the filters, `fixed` goes with every question as it is.
 
-    name: the question as text, equal for equal questions; a checkpoint belongs to one.
+    details: what each product is asked for beside. name: the question as text, equal for equal questions; a checkpoint
+    belongs to one.
     """
 
     fixed: dict[str, Any]
     within: Region
+    details: Details | None
     name: str
 
 
@@ -74,12 +76,12 @@ def read_filters(given: Mapping[str, Any], *, base_url: str, zone: tzinfo, detai
     encoded = encode(LIST.params, given, endpoint=LIST.path, zone=zone)
     for low, high in LIST.ranges:
         ordered((low, high), *(encoded.get(LIST.params[end].wire) for end in (low, high)), endpoint=LIST.path)
-    question = {"path": LIST.path, "host": urlsplit(base_url).netloc, "filters": encoded}
+    question: dict[str, Any] = {"path": LIST.path, "host": urlsplit(base_url).hostname, "filters": encoded}
     if details is not None:
         question["with"] = details
     name = msgspec.json.encode(question, order="sorted").decode()
     taken = {param: encoded.pop(LIST.params[param].wire, None) for param in _OF_THE_PLANNER}
-    return Wanted(encoded, _region(taken, zone), name)
+    return Wanted(encoded, _region(taken, zone), details, name)
 
 
 _OF_THE_PLANNER = (

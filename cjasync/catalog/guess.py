@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from cjasync.catalog.cover import Cover, seen_prices
-from cjasync.catalog.listing import Ask, Breach, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps
 from cjasync.catalog.question import Certificate, Facts, Region, Reply
 
 FLOOR = 1_262_304_000  # 2010: no product is older, as far as arithmetic on ends is concerned
 FULL = 0.93  # of a window, where BLIND stops looking for a better end
 PLAIN_FILL = 0.85  # of a window, where PLAIN aims
 TRIES = 64
-IGNORED = "the total is the same whatever the time filter says"
+SUSPICIOUS = 6  # ends with one and the same total
 
 
 class Hunt:
@@ -92,7 +92,7 @@ class Hunt:
 def blind(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     """Read one window from `job.start` on, and hand on the rest."""
     hunt = Hunt(job, facts)
-    prefix: list[Reply] = []  # pages 1, 2, ... of the list, read under different ends
+    prefix: list[tuple[int, Reply]] = []  # pages 1, 2, ... of the list, and the end they were read under
     end = job.end
     if job.density is not None:
         end = min(end, hunt.whole(hunt.first + int(1.03 * hunt.window / job.density)))
@@ -104,10 +104,10 @@ def blind(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         asked += 1
         totals.add(reply.total)
         if len(reply.keys) == facts.size and page == len(prefix) + 1:
-            prefix.append(reply)
+            prefix.append((end, reply))
         hunt.note(end, reply.total)
-        if hunt.tries > 12 and len(totals) == 1 and reply.total > facts.window:
-            raise Breach("units", IGNORED)
+        if hunt.tries == SUSPICIOUS and len(totals) == 1:
+            yield from _check_filter(reply.total)
         if hunt.stuck and not hunt.fits[1]:
             break
         if hunt.settled(len(prefix)):
@@ -123,32 +123,50 @@ def blind(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     yield from _window(Region(job.start, end), rows, prefix, asked, facts, categories)
 
 
+def _check_filter(total: int) -> Steps:
+    """All ends gave this total: is the filter looked at?"""
+    (reply,) = yield [Ask(Region(end=FLOOR), 1, "bounds")]
+    if reply.total >= total:
+        raise Breach("units", "the total is the same whatever the time filter says")
+
+
 def _single(unit: tuple[int, int], job: Range, hunt: Hunt, facts: Facts, categories: Sequence[str]) -> Steps:
     """Nothing lies before this stretch, and it alone is larger than a window."""
     first, last = max(unit[0], hunt.first), min(unit[1], job.end)
     if first > hunt.first:
-        yield Certificate(Region(job.start, first - 1), 0, 0, hunt.tries, 0, facts.mode, "constant")
+        yield Certified(Certificate(Region(job.start, first - 1), 0, 0, hunt.tries, 0, facts.mode, "constant"))
     cover = Cover(Region(job.start if first == hunt.first else first, last), facts, categories)
     yield from cover.read()
     if last < job.end:
         yield Spawn(Range(last + 1, job.end, max(0, job.rows - cover.total), density=job.density))
-    yield cover.certificate()
+    yield cover.certified()
 
 
 def _window(
-    region: Region, rows: int, prefix: list[Reply], asked: int, facts: Facts, categories: Sequence[str]
+    region: Region, rows: int, prefix: list[tuple[int, Reply]], asked: int, facts: Facts, categories: Sequence[str]
 ) -> Steps:
     """Read the pages that the search did not, and prove the whole."""
     listing = Listing(region, facts)
-    listing.asked = asked
-    whole = min(len(prefix), rows // facts.size)
-    for reply in prefix[:whole]:
+    assumed: dict[int, Reply] = {}
+    for page, (end, reply) in enumerate(prefix[: rows // facts.size], 1):
+        if end == region.end:
+            listing.take(page, reply)
+        else:
+            assumed[page] = reply
+    if assumed and not facts.checked:  # once: do different ends share a prefix?
+        yield from listing.ask(list(assumed))
+        shared = sum(item in listing.keys for reply in assumed.values() for item in reply.keys)
+        if 2 * shared < len(assumed) * facts.size:
+            raise Breach("plain", "the server does not sort by the time that it filters by")
+        yield Learn({"checked": True})
+    for reply in assumed.values():
         listing.keys.update(zip(reply.keys, reply.times, strict=True))
-    listing.floor = whole
+    listing.floor = whole = max(assumed, default=0)
+    listing.asked += asked - (len(prefix[: rows // facts.size]) - len(assumed))
     try:
         if whole < facts.pages(rows):
             yield from listing.finish(facts.pages(rows))
-        if listing.proof != "constant" or not listing.totals:
+        if listing.floor and (listing.proof != "constant" or not listing.totals):
             listing.floor = 0  # the prefix was read under other ends: only equal totals vouch for it
             yield from listing.finish(facts.pages(rows))
     except Outgrown as grown:
@@ -156,11 +174,11 @@ def _window(
         yield Spawn(Range(region.start, region.end, grown.total))
         return
     if listing.proof != "none":
-        yield listing.certificate(facts.mode)
+        yield listing.certified(facts.mode)
         return
     cover = Cover(region, facts, categories)
     yield from cover.read()
-    yield cover.certificate()
+    yield cover.certified()
 
 
 def plain(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -173,8 +191,8 @@ def plain(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         (first,) = yield [Ask(Region(job.start, end), 1, "probe", burst=facts.reach)]
         totals.add(first.total)
         hunt.note(end, first.total)
-        if hunt.tries > 12 and len(totals) == 1 and first.total > facts.window:
-            raise Breach("units", IGNORED)
+        if hunt.tries == SUSPICIOUS and len(totals) == 1:
+            yield from _check_filter(first.total)
         if first.total <= hunt.window or end <= hunt.unit(hunt.first)[1]:
             break
         shrink = PLAIN_FILL * hunt.window / first.total
@@ -198,8 +216,8 @@ def plain(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         yield Spawn(Range(job.start, end, grown.total))
         return
     if listing.proof != "none" or first.total <= facts.size:
-        yield listing.certificate(facts.mode)
+        yield listing.certified(facts.mode)
         return
     cover = Cover(listing.region, facts, categories)
     yield from cover.read(seen_prices(first))
-    yield cover.certificate()
+    yield cover.certified()

@@ -11,7 +11,7 @@ where it fails, the two pages are read again, back to back, until it holds.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -71,7 +71,15 @@ class Learn(Struct, frozen=True):
     changes: dict[str, Any]
 
 
-Step = list[Ask] | Spawn | Learn | Certificate
+class Certified(Struct, frozen=True):
+    """Effect: a region is read; `keys` are its products."""
+
+    certificate: Certificate
+    keys: Collection[int] = ()
+
+
+Effect = Spawn | Learn | Certified
+Step = list[Ask] | Effect
 Steps = Generator[Step, Any, Any]
 
 
@@ -110,6 +118,7 @@ class Listing:
         self.totals: dict[int, tuple[int, int]] = {}  # page -> (total, era) of its last reading
         self.joints: set[int] = set()  # pages between which and the next nothing fell
         self.keys: dict[int, int | None] = {}  # product -> create time
+        self.spans: dict[int, tuple[int, int]] = {}  # page -> its oldest and newest create time
         self.lowest: int | None = None
         self.steady = True
         self.asked = 0
@@ -119,6 +128,8 @@ class Listing:
         """Note a reading of `page`; of its rows only the first `rows`, where it was read with a later end."""
         count = reply.total if total is None else total
         self.keys.update(zip(reply.keys[:rows], reply.times[:rows], strict=True))
+        if shown := [moment for moment in reply.times[:rows] if moment is not None]:
+            self.spans[page] = min(shown), max(shown)
         self.steady = self.steady and self.lowest in (None, count)
         self.lowest = count if self.lowest is None else min(self.lowest, count)
         self.totals[page] = count, reply.era
@@ -198,9 +209,15 @@ class Listing:
         """The server's count in the last reading of the lowest page."""
         return self.totals[min(self.totals)][0] if self.totals else 0
 
-    def certificate(self, mode: str) -> Certificate:
+    @property
+    def in_order(self) -> bool:
+        """Do the pages go from old to new? (Neighbours may overlap where the catalogue moved.)"""
+        spans = [self.spans[page] for page in sorted(self.spans)]
+        return not spans or (spans[0][0] <= spans[-1][0] and spans[0][1] <= spans[-1][1])
+
+    def certified(self, mode: str) -> Certified:
         """What has been proved."""
-        return Certificate(
+        certificate = Certificate(
             region=self.region,
             total=self.total,
             rows=len(self.keys),
@@ -210,6 +227,7 @@ class Listing:
             proof=self.proof,
             marks=marks(self.times, self.facts) if self.region.timed else (),
         )
+        return Certified(certificate, self.keys)
 
 
 def marks(times: list[int], facts: Facts) -> tuple[tuple[int, int], ...]:

@@ -15,7 +15,7 @@ function of the answers fed and their order: an older checkpoint plus the answer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from cjasync.catalog import borders, prices
 from cjasync.catalog.borders import Settled
 from cjasync.catalog.ends import Closing, Hidden, Newer, Opening
-from cjasync.catalog.listing import Ask, Breach, Learn, Learnt, Range, Spawn, Unit
+from cjasync.catalog.listing import Ask, Breach, Certified, Effect, Learnt, Range, Spawn, Unit
 from cjasync.catalog.question import Answer, Certificate, Events, Facts, Mode, Question, Region, Reply, Row
 from cjasync.catalog.question import created_from_id, key
 from cjasync.catalog.report import Report
@@ -34,6 +34,7 @@ LADDER: tuple[Mode, ...] = ("seek", "keyset", "blind", "plain", "units")
 DEFAULT_WINDOW = 10_000  # where the server sets no limit: larger windows gain nothing and hold bursts open longer
 LOOKING = frozenset({"newest", "tail"})
 PATIENCE = 3  # times a page that comes back short is asked for again
+EAST = 14 * 3600  # no clock is further ahead of UTC
 SLACK = 60  # seconds that the server's clock may be ahead of ours
 GENERATIONS = 3  # windows for which products without a create time are remembered
 
@@ -78,11 +79,13 @@ class Planner:
         """
         base = within or Region()
         facts = facts or Facts(size=page_size, window=max(page_size, window or DEFAULT_WINDOW))
-        end = now + SLACK if base.end is None else min(now + SLACK, base.end)
-        end = facts.clear_of_lunch(end)
+        # Until the filter's clock is known, the end must not come before now by any clock.
+        end = facts.clear_of_lunch(now + SLACK + (0 if facts.checked else EAST - facts.zone))
+        if base.end is not None:
+            end = min(end, base.end)
         known = tuple(each for each in borders.windows(earlier, facts) if each[1] < end)
         opening = Task(0, Opening(end, base.start, known))
-        return cls(State(base, end, facts, open_windows, [opening], categories=list(categories)))
+        return cls(State(base, now, end, facts, open_windows, [opening], categories=list(categories)))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Planner:
@@ -273,13 +276,14 @@ class Planner:
         self._state.next_id += 1
         self._state.tasks.insert(len(self._state.tasks) if position is None else position, task)
 
-    def _apply(self, task: Task, step: Spawn | Learn | Certificate) -> None:
+    def _apply(self, task: Task, step: Effect) -> None:
         """An effect of a strategy."""
         state = self._state
-        if isinstance(step, Certificate):
-            state.certificates.append(step)
-            self._settled.add(step)
-            self._certified.append(step)
+        if isinstance(step, Certified):
+            state.certificates.append(step.certificate)
+            self._settled.add(step.certificate)
+            self._certified.append(step.certificate)
+            self._forget(step.keys)
         elif isinstance(step, Spawn):
             if isinstance(step.job, Range) and isinstance(task.job, Range) and step.job.start != task.job.start:
                 assert step.job.start is not None
@@ -296,33 +300,26 @@ class Planner:
                 if state.unstable == 2 and state.facts.mode == "seek":
                     self._note("rows of one second change their order: going on page by page")
                     state.facts = replace(state.facts, mode="keyset")
-            elif name in ("checked", "capped"):
+            elif name in ("checked", "checked_start", "capped"):
                 state.facts = replace(state.facts, **{name: value})
+                if state.facts.checked:
+                    self._end_at(state.now + SLACK)
             else:
                 setattr(state, name, value)
 
     def _finish(self, task: Task) -> None:
         """Forget what a job that is done needed to remember."""
-        state, job = self._state, task.job
+        state = self._state
         del self._runs[task.id]
         state.tasks.remove(task)
-        if isinstance(job, Range):
-            end = job.end if task.end is None else task.end
-            first = end if job.start is None else job.start
-            state.held = {
-                item: moment
-                for item, moment in state.held.items()
-                if moment is None or moment > end or (job.start is not None and moment < first)
-            }
-            self._fade([item for reply in task.log.values() for item in reply.keys if state.held.get(item, 0) is None])
-        elif isinstance(job, Unit) and not job.spread:  # what `spread` saw belongs to the units that follow
-            self._fade([item for reply in task.log.values() for item in reply.keys])
         for question in [number for number in state.short if number // STRIDE == task.id]:
             del state.short[question]
 
-    def _fade(self, items: list[int]) -> None:
+    def _forget(self, keys: Collection[int]) -> None:
+        """Products of a certified region need not be held: at once where create times tell them, else a little later."""
         state = self._state
-        state.fading.append(items)
+        state.held = {item: moment for item, moment in state.held.items() if not self._settled.covers(moment)}
+        state.fading.append([item for item in keys if item in state.held])
         if len(state.fading) > GENERATIONS:
             for item in state.fading.pop(0):
                 state.held.pop(item, None)
@@ -335,12 +332,12 @@ class Planner:
         mode = breach.mode
         if mode == "blind" and state.facts.times == "row" and state.readable_ids:
             self._note(f"{breach}: going by the times that ids carry")
-            state.facts = replace(state.facts, times="id", mode="seek")
+            state.facts = replace(state.facts, times="id", mode="seek", checked=False)
         else:
             if LADDER.index(mode) <= LADDER.index(state.facts.mode):
                 mode = LADDER[min(LADDER.index(state.facts.mode) + 1, len(LADDER) - 1)]
             self._note(f"{breach}: going on in mode {mode}")
-            state.facts = replace(state.facts, mode=mode, times="row")
+            state.facts = replace(state.facts, mode=mode, times="row", checked=False)
         self._restart()
 
     def _restart(self) -> None:
@@ -349,7 +346,8 @@ class Planner:
         self._runs.clear()
         self._flying.clear()
         old, state.tasks = state.tasks, []
-        last, state.end = state.end, state.facts.clear_of_lunch(state.end)
+        last = state.end
+        self._end_at(state.end)
         for task in old:
             job = task.job
             if isinstance(job, Newer):
@@ -368,6 +366,15 @@ class Planner:
         if state.facts.mode == "units" and not any(isinstance(task.job, Unit) for task in state.tasks):
             sample = tuple(prices.sample(state.price_bins))
             self._add(Unit(Region(), state.before or 0, sample, spread=True))
+
+    def _end_at(self, end: int) -> None:
+        """Let the walk end earlier, or elsewhere, as far as its last window is not begun."""
+        state = self._state
+        last, end = state.end, state.facts.clear_of_lunch(end)
+        state.end = end if state.base.end is None else min(end, state.base.end)
+        for task in state.tasks:
+            if isinstance(task.job, Range) and task.job.end == last and task.facts is None:
+                task.job = replace(task.job, end=state.end)
 
     def _note(self, what: str) -> None:
         self._state.notes.append(what)

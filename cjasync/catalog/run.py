@@ -8,14 +8,14 @@ from typing import Any
 from cjasync.catalog.cover import unit
 from cjasync.catalog.ends import Closing, Hidden, Newer, Opening, closing, hidden, newer, opening
 from cjasync.catalog.guess import blind, plain
-from cjasync.catalog.listing import Ask, Certificate, Learn, Range, Spawn, Steps
+from cjasync.catalog.listing import Ask, Effect, Range, Steps
 from cjasync.catalog.question import Reply
 from cjasync.catalog.state import Task
 from cjasync.catalog.windows import keyset, seek
 
 STRIDE = 1 << 20  # questions of one task are numbered from task.id * STRIDE on
 
-Apply = Callable[[Task, Spawn | Learn | Certificate], None]
+Apply = Callable[[Task, Effect], None]
 RANGES: dict[str, Any] = {"seek": seek, "keyset": keyset, "blind": blind, "plain": plain}
 OTHERS: dict[type, Any] = {Opening: opening, Newer: newer, Hidden: hidden, Closing: closing}
 

@@ -39,6 +39,7 @@ class State(Struct):
     """
 
     base: Region
+    now: int
     end: int
     facts: Facts
     open_windows: int

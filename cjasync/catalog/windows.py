@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from cjasync.catalog.bounds import calibrate, check_inside, check_rows
+from cjasync.catalog.bounds import calibrate, check_inside, check_rows, unsorted
 from cjasync.catalog.cover import Cover, seen_prices
-from cjasync.catalog.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps
 from cjasync.catalog.question import Certificate, Facts, Region, Reply
 
 FEW_PAGES = 4  # of one second that are read without asking first how large it is
@@ -27,13 +27,15 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     whole = Listing(Region(job.start, job.end), facts)
     spine, top = yield from _last_page(whole, job, facts)
     if spine.total <= top * facts.size:
-        yield from _settle(whole, top, facts, categories, None)
+        yield from _settle(whole, top, facts, categories, job.start if job.seen_start else None)
         return
     moments = known_times(spine)
     start, stop = facts.unit(moments[-1])
     cut = bisect_left(moments, start)
     seen_start = start == moments[-1]
     closed = Listing(Region(job.start, start - 1), facts)
+    if not seen_start and not facts.checked_start:
+        yield from calibrate((moments[-1],), facts)
     if cut:
         below = (top - 1) * facts.size + cut
         yield Spawn(Range(start, job.end, _left(spine.total - below, facts), seen_start=seen_start))
@@ -41,6 +43,11 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         yield from _close(closed, top, below, job, moments, facts, categories)
         return
     # The last page lies inside one second, which begins on an earlier one.
+    if not facts.checked:
+        (first,) = yield [Ask(whole.region, 1)]
+        if any(moment is not None and moment > start for moment in first.times):
+            raise Breach("plain", "the server does not sort by create time, oldest first")
+        yield from calibrate((moments[-1],), facts)
     below = 0
     if job.start is None or start > job.start:
         yield from closed.ask([1])
@@ -48,15 +55,19 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     second = Cover(Region(start, min(stop, job.end)), facts, categories)
     if not below or top - below // facts.size > FEW_PAGES:
         yield from second.look()
+        if second.total < len(spine.keys):
+            yield from calibrate((moments[-1],), facts)
     if not below or second.total > facts.window:
         if stop < job.end:
             yield Spawn(Range(stop + 1, job.end, _left(spine.total - below - second.total, facts)))
         if closed.totals:
             yield from _settle(closed, facts.pages(below), facts, categories, None)
         yield from second.read(seen_prices(spine))
-        yield second.certificate()
+        yield second.certified()
         return
     top, known = yield from _back_to(start, whole, closed, spine, top)
+    if closed.totals[top][0] != below:
+        yield from calibrate((moments[-1],), facts)
     yield Spawn(Range(start, job.end, _left(spine.total - below, facts), known, seen_start=seen_start))
     yield from _close(closed, top, below, job, moments, facts, categories)
 
@@ -139,9 +150,13 @@ def _settle(
         return
     if seen_start is not None and listing.times and min(listing.times) > seen_start:
         yield from calibrate((seen_start, min(listing.times)), facts)
+    elif seen_start is not None and listing.times and not facts.checked_start:
+        yield Learn({"checked_start": True})
     yield from check_inside(listing.times, region, facts)
+    if not listing.in_order:
+        raise Breach(unsorted(facts), "pages do not go from old to new")
     if listing.proof != "none":
-        yield listing.certificate("seek")
+        yield listing.certified("seek")
         return
     if facts.mode == "seek":
         yield Learn({"unstable": 1})
@@ -182,6 +197,9 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
         start, stop = facts.unit(moments[-1])
         if at is not None and start <= at:
             second = Cover(Region(start, min(stop, end)), facts, categories)
+            yield from second.look()
+            if second.total < facts.size:
+                yield from calibrate((moments[-1],), facts)
             yield from second.read(seen_prices(reply))
             found.update(second.keys)
             requests += second.requests
@@ -189,7 +207,7 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
             at = stop + 1
         else:
             at = start
-    yield Certificate(
+    certificate = Certificate(
         region=region,
         total=len(found) + left,
         rows=len(found),
@@ -198,6 +216,7 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
         mode="keyset",
         proof="none" if left else "atomic",
     )
+    yield Certified(certificate, found)
 
 
 def _left(rows: int, facts: Facts) -> int:

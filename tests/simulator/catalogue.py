@@ -30,7 +30,7 @@ class Product:
 
 @dataclass
 class Catalogue:
-    products: list[Product]
+    products: list[Product] = field(repr=False)
     reprices: list[tuple[float, int, int]] = field(default_factory=list)  # (when, product number, new price)
 
     def alive(self, since: float, until: float) -> set[str]:

@@ -1,0 +1,186 @@
+"""The walk at work: questions out, answers in, each written down before anybody sees its rows."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Iterable
+
+from cjasync.catalog.asking import Asker, Page
+from cjasync.catalog.bursts import Bursts
+from cjasync.catalog.checkpoint import PAUSE
+from cjasync.catalog.delivered import Delivered
+from cjasync.catalog.entry import Entry, Part, Skip, encode_rows
+from cjasync.catalog.planner import Planner
+from cjasync.catalog.question import Question, key
+from cjasync.catalog.staging import Arrival, Staging
+from cjasync.models.product import ListedProduct
+
+SNAPSHOT = 64  # answers after which the planner's state is written whole
+LAST_WORDS = 60.0  # seconds that questions in flight get to be answered when one has failed
+
+
+class Crawl:
+    """Carries the planner's questions, as many at a time as rate times latency needs.
+
+    room: pages that may wait to be taken before no further window is begun. details: note the products, because they
+    are to be asked for one by one.
+    """
+
+    def __init__(
+        self, planner: Planner, asker: Asker, bursts: Bursts, staging: Staging, *, room: int, details: bool
+    ) -> None:
+        self.planner = planner
+        self._asker = asker
+        self._bursts = bursts
+        self._staging = staging
+        self._room = room
+        self._details = details
+        self._held: list[Question] = []
+        self._flying: dict[asyncio.Task[Page], Question] = {}
+        self._since_snapshot = 0
+
+    def begin(self, delivered: Delivered | asyncio.Future[Delivered], skipped: Iterable[Skip] = ()) -> None:
+        """Tell what was delivered before, and which rows could not be read."""
+        self._delivered = delivered
+        self.skipped = {skip.pid: skip for skip in skipped}
+
+    def has_seen(self, pid: str) -> bool:
+        """Has this walk met that product, even if its row could not be read?"""
+        assert isinstance(self._delivered, Delivered)
+        return key(pid) in self._delivered or pid in self.skipped
+
+    async def hear(self, question: Question, page: Page) -> None:
+        """Take in an answer that was asked for elsewhere."""
+        arrivals: list[Arrival] = []
+        snapshot = self._feed(question, page, arrivals)
+        await self._staging.save(arrivals, snapshot)
+
+    async def run(self) -> None:
+        """Until there is nothing left to ask. Raises what cannot be waited out; what came before is safe."""
+        try:
+            while not self.planner.done:
+                self._ask(0)
+                if self._held and await self._begin_window():
+                    continue
+                if self._flying:
+                    done, _ = await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
+                    await self._take(done)
+        finally:
+            await self._abandon()
+
+    def _ask(self, unsaved: int) -> None:
+        """Send what may be sent. What was answered and is not written down yet counts as in flight."""
+        limit = self._asker.engine.services.concurrency() + len(self._held) - unsaved
+        for question in self.planner.next(limit):
+            if self._bursts.is_open(question.window):
+                self._send(question)
+            else:
+                self._held.append(question)
+
+    def _send(self, question: Question) -> None:
+        self._bursts.asked(question)
+        self._flying[asyncio.ensure_future(self._asker.page(question))] = question
+
+    async def _begin_window(self) -> bool:
+        """Begin the window that has waited longest, if there is room and budget for it."""
+        if not self._staging.has_room(self._room):
+            if self._flying:
+                return False
+            await self._staging.room(self._room)
+        window = self._held[0].window
+        if not await self._bursts.open(self._held[0], {question.window for question in self._flying.values()}):
+            return False
+        for question in [held for held in self._held if held.window == window]:
+            self._held.remove(question)
+            self._send(question)
+        return True
+
+    async def _take(self, done: Iterable[asyncio.Task[Page]]) -> None:
+        if not isinstance(self._delivered, Delivered):
+            self._delivered = await self._delivered
+        failure: BaseException | None = None
+        arrivals: list[Arrival] = []
+        snapshot: tuple[int, bytes] | None = None
+        for task in sorted(done, key=lambda task: 0.0 if task.exception() else task.result().fetched_at):
+            question = self._flying.pop(task)
+            failure = failure or task.exception()
+            if task.exception() is None:
+                snapshot = self._feed(question, task.result(), arrivals) or snapshot
+        if failure is None:
+            self._ask(len(arrivals))
+        await self._staging.save(arrivals, snapshot)
+        if failure is not None:
+            await self._last_words()
+            raise failure
+
+    async def _last_words(self) -> None:
+        """What is in flight was paid for."""
+        self._asker.patient = False
+        if self._flying:
+            done, _ = await asyncio.wait(self._flying, timeout=LAST_WORDS)
+            answered = [task for task in done if task.exception() is None]
+            if answered:
+                await self._take(answered)
+
+    async def _abandon(self) -> None:
+        if not isinstance(self._delivered, Delivered):
+            self._delivered.cancel()
+        for task in self._flying:
+            task.cancel()
+        if self._flying:
+            await asyncio.wait(self._flying)
+        for task in self._flying:
+            if not task.cancelled():
+                task.exception()  # seen
+
+    def _feed(self, question: Question, page: Page, arrivals: list[Arrival]) -> tuple[int, bytes] | None:
+        """Let the planner hear an answer, and put down all that follows; the planner's state, now and then."""
+        staging, planner = self._staging, self.planner
+        if self._bursts.answered(question):
+            planner.paused()
+            arrivals.append(Arrival(Entry(staging.number(), question=PAUSE)))
+        events = planner.feed(question.id, page.answer)
+        rows, skipped, mended = self._new(page, events.new)
+        regions = [certificate.region for certificate in events.certified if certificate.proof != "none"]
+        part = Part("list", page.fetched_at, encode_rows(rows), regions) if rows or regions else None
+        entry = Entry(
+            staging.number(),
+            question=question.id,
+            answer=page.answer,
+            part=part,
+            keys=array("Q", [key(row.pid) for row in rows]).tobytes(),
+            skipped=skipped,
+            mended=mended,
+            todo=[row.pid for row in rows] if self._details else [],
+        )
+        arrivals.append(Arrival(entry, rows))
+        tally = staging.tally
+        tally.requests += page.requests
+        tally.delivered += len(rows)
+        tally.skipped = len(self.skipped)
+        tally.answered_at = page.fetched_at
+        self._since_snapshot += 1
+        if self._since_snapshot < SNAPSHOT and not planner.done:
+            return None
+        self._since_snapshot = 0
+        return entry.seq, planner.to_bytes()
+
+    def _new(self, page: Page, positions: Iterable[int]) -> tuple[list[ListedProduct], list[Skip], list[str]]:
+        """Rows to hand on; rows that cannot be read; ids of such rows that could be read this time."""
+        assert isinstance(self._delivered, Delivered)
+        rows: list[ListedProduct] = []
+        unread: list[Skip] = []
+        mended = {row.pid for row in page.rows if isinstance(row, ListedProduct)} & self.skipped.keys()
+        wanted = set(positions) | {n for n, row in enumerate(page.rows) if row.pid in mended}
+        for pid in mended:
+            del self.skipped[pid]
+        for position in sorted(wanted):
+            row = page.rows[position]
+            if isinstance(row, ListedProduct):
+                if self._delivered.add(key(row.pid)):
+                    rows.append(row)
+            elif row.pid not in self.skipped and key(row.pid) not in self._delivered:
+                self.skipped[row.pid] = row
+                unread.append(row)
+        return rows, unread, sorted(mended)

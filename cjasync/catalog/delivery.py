@@ -1,0 +1,110 @@
+"""From a walk into a sink: rows first, then the sink's commit, then the checkpoint forgets them."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cjasync.catalog.entry import Kind, Standing
+from cjasync.catalog.gone import Gone
+from cjasync.catalog.question import Region
+from cjasync.catalog.sinks import Batch, Sink
+from cjasync.errors import CheckpointError, CJError
+
+if TYPE_CHECKING:
+    from cjasync.catalog.outcome import WalkReport
+    from cjasync.catalog.walk import Walk
+
+
+class Delivery(Struct, frozen=True):
+    """Rows that came with one answer.
+
+    kind: "list" for products, else what details were asked by. token: for the sink's commit, and then the walk's: all
+    up to here. certified: regions of create time that are complete with these rows.
+    """
+
+    kind: Kind
+    rows: Batch[Any]
+    token: bytes
+    certified: tuple[Region, ...]
+
+
+def token_of(walk: str, seq: int) -> bytes:
+    """What a sink keeps beside its rows: which walk they are of, and how far it had got."""
+    return f"{walk}:{seq}".encode()
+
+
+def seq_of(token: bytes, walk: str | None, where: object) -> int:
+    """How far a walk had got; CheckpointError if the token is of another."""
+    name, _, seq = token.decode(errors="replace").partition(":")
+    if name != walk or not seq.isdecimal():
+        raise CheckpointError(
+            f"{where} is of another walk than this checkpoint; start anew with fresh=True (--fresh) for both"
+        )
+    return int(seq)
+
+
+def held_by(sink: Any, standing: Standing) -> int:
+    """Up to where a sink has all rows. One without a `token` is taken to have what it was said to have."""
+    taken = standing.taken if standing.going else 0
+    if not hasattr(sink, "token"):
+        return taken
+    where = getattr(sink, "partial", "what this sink holds")
+    if sink.token is not None:
+        return seq_of(sink.token, standing.name if standing.going else None, where)
+    if taken:
+        raise CheckpointError(
+            f"the checkpoint knows of rows written to {where}, and they are gone; start anew with fresh=True (--fresh)"
+        )
+    return 0
+
+
+async def bring(walk: Walk, sink: Sink) -> WalkReport:
+    """`Walk.into`."""
+    standing = await walk.open()
+    where = _path_of(sink)
+    if standing.state == "closing" and getattr(sink, "token", b"") is None and where is not None and where.exists():
+        # The sink had finished when the last run ended: there is nothing left but to say so.
+        async with aclosing(walk.batches()) as batches:
+            async for _ in batches:
+                pass
+        return await walk.finish(str(where))
+    have = held_by(sink, standing)
+    known = where is not None and standing.earlier is not None and standing.earlier.sink == str(where)
+    gone = Gone(sink, walk) if known and getattr(sink, "upserts", False) else None
+    token, pages = None, 0
+    try:
+        async with aclosing(walk.batches()) as batches:
+            async for delivery in batches:
+                token, pages = delivery.token, pages + 1
+                if walk.seq_of(token) > have:
+                    await sink.write(delivery.rows)
+                    if gone is not None:
+                        for region in delivery.certified:
+                            await gone.bury(region, delivery.rows.fetched_at)
+                if pages >= walk.window_pages:
+                    await sink.commit(token)
+                    walk.commit(token)
+                    token, pages = None, 0
+    except BaseException:
+        if token is not None:
+            with suppress(CJError):  # the sink's own failure is the one that is on its way
+                await sink.commit(token)
+                walk.commit(token)
+        raise
+    if gone is not None and walk.report.proved:
+        await gone.bury_the_rest(walk.now)
+    await sink.commit(walk.last_token)
+    walk.commit(walk.last_token)
+    await walk.closing()
+    if hasattr(sink, "finish"):
+        await sink.finish()
+    return await walk.finish(None if where is None else str(where))
+
+
+def _path_of(sink: Sink) -> Path | None:
+    path = getattr(sink, "path", None)
+    return None if path is None else Path(path).resolve()

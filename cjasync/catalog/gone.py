@@ -1,0 +1,53 @@
+"""Products that an earlier walk found and this one did not: marked, but only where this one has proved to see all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cjasync.catalog.question import Region
+
+if TYPE_CHECKING:
+    from cjasync.catalog.walk import Walk
+
+COLUMN = "create_time"
+_OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+_STEP = timedelta(days=60)
+
+
+class Gone:
+    """Marks rows in the sink's file that an earlier walk of the same question wrote.
+
+    sink: with `held` and `tombstone`, as the databases have them.
+    """
+
+    def __init__(self, sink: Any, walk: Walk) -> None:
+        self._sink = sink
+        self._walk = walk
+
+    async def bury(self, region: Region, at: datetime) -> None:
+        """Mark what was created in a region that is complete, and was not seen in this walk."""
+        assert region.end is not None, "only time cuts regions whose products can be told from others"
+        low = _OLDEST if region.start is None else _moment(region.start)
+        await self._mark(low, _moment(region.end) + timedelta(microseconds=999_999), at)
+
+    async def bury_the_rest(self, at: datetime) -> None:
+        """The whole walk is proved complete: mark also what no region of time vouches for."""
+        await self._mark(None, None, at)
+        if all(each.region.end is not None or each.mode == "hidden" for each in self._walk.report.certificates):
+            return
+        low = _OLDEST
+        while low < at:  # piece by piece: the file may be large
+            await self._mark(low, low + _STEP, at)
+            low += _STEP
+
+    async def _mark(self, low: datetime | None, high: datetime | None, at: datetime) -> None:
+        held = await self._sink.held(COLUMN, low, high)
+        gone = [pid for pid in held if not self._walk.has_seen(pid)]
+        if gone:
+            await self._sink.tombstone(gone, at)
+            self._walk.tally.tombstones += len(gone)
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,78 @@
+"""How a crawl begins: anew, with what an earlier walk has learnt, or where the checkpoint ends."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from functools import partial
+
+from cjasync.catalog.asking import Asker
+from cjasync.catalog.bursts import PAUSE, Bursts
+from cjasync.catalog.checkpoint import PAUSE as PAUSED
+from cjasync.catalog.crawl import Crawl
+from cjasync.catalog.delivered import Delivered
+from cjasync.catalog.entry import Entry
+from cjasync.catalog.filters import Wanted
+from cjasync.catalog.planner import Planner
+from cjasync.catalog.staging import Arrival, Staging
+from cjasync.errors import CJError
+from cjasync.resources.categories import Categories
+
+
+async def new_crawl(staging: Staging, asker: Asker, bursts: Bursts, wanted: Wanted, room: int) -> Crawl:
+    """A walk that has asked its first question; the file knows of it once that is answered."""
+    checkpoint = staging.checkpoint
+    earlier = (await staging.open()).earlier
+    begun = asker.clock.time()
+    start = partial(
+        Planner.start,
+        now=int(begun),
+        window=asker.engine.services.plan.list_window,
+        within=wanted.within,
+        facts=earlier.facts if earlier is not None else None,
+        earlier=earlier.certificates if earlier is not None else (),
+    )
+    planner = start()
+    (question,) = planner.next(1)
+    page = await asker.page(question)
+    if page.answer.total > planner.report().facts.window and wanted.within.category is None:
+        planner = start(categories=await _categories(asker))
+        (question,) = planner.next(1)
+    name, state = secrets.token_hex(8), planner.to_bytes()
+    await staging.run(lambda: checkpoint.begin(name, state))
+    await staging.resume()
+    staging.tally.started_at = begun
+    crawl = Crawl(planner, asker, bursts, staging, room=room, details=wanted.details is not None)
+    crawl.begin(Delivered())
+    await crawl.hear(question, page)
+    return crawl
+
+
+async def resumed_crawl(staging: Staging, asker: Asker, bursts: Bursts, wanted: Wanted, room: int) -> Crawl:
+    """The walk of the checkpoint, as it was after the last answer in it."""
+    checkpoint = staging.checkpoint
+    await staging.resume()
+    planner = Planner.from_bytes(await staging.run(lambda: checkpoint.planner))
+    for question, answer in await staging.run(lambda: list(checkpoint.answers())):
+        if answer is None:
+            planner.paused()
+        else:
+            planner.feed(question, answer)
+    crawl = Crawl(planner, asker, bursts, staging, room=room, details=wanted.details is not None)
+    if asker.clock.time() - staging.tally.answered_at > PAUSE:
+        planner.paused()
+        await staging.save([Arrival(Entry(staging.number(), question=PAUSED))])
+    skipped = await staging.run(checkpoint.skipped)
+    keys = await staging.run(checkpoint.keys)
+    # A second of work for a large catalogue, while the first answers are on their way.
+    crawl.begin(asyncio.ensure_future(asyncio.to_thread(Delivered.of, keys)), skipped)
+    return crawl
+
+
+async def _categories(asker: Asker) -> list[str]:
+    """All categories: free, and the last resort where neither time nor price divides what there is."""
+    try:
+        tree = await Categories(asker.engine).get()
+    except CJError:
+        return []  # those that rows show will do in nearly all cases
+    return [leaf.category_id for first in tree for leaf in first.leaves()]
