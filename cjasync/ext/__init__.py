@@ -1,0 +1,1 @@
+"""What joins cjasync to other libraries, each module behind an extra of its name."""
