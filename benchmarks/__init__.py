@@ -1,0 +1,10 @@
+"""Benchmarks: one module per question, each with `run(...) -> Result`; `python -m benchmarks [NAME...]` runs them.
+
+from benchmarks import decode
+result = decode.run()          # tables, figures, verdicts, machine and versions, as a Struct
+
+Every figure is a ratio or a count from one run; `frame` holds what the questions measure and report with.
+"""
+
+QUESTIONS = ("call", "pages")
+"""The names of all questions, in the order they are run."""

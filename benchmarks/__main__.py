@@ -1,0 +1,53 @@
+"""Runs questions: a table each on the terminal, JSON and a picture in a folder, and a verdict on every target.
+
+python -m benchmarks [NAME...] [--results FOLDER]
+
+Ends with 0 if every target was met, 1 if one was missed, 3 if one could not be judged, 2 if a name is unknown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+import msgspec
+
+from benchmarks import QUESTIONS
+from benchmarks.frame import Result, picture, text
+from benchmarks.frame.targets import exit_code
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Runs the benchmarks; without a name, all.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(QUESTIONS)}")
+    parser.add_argument("--results", type=Path, default=Path("out/benchmarks"), metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.names) - set(QUESTIONS))
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}. There are {', '.join(QUESTIONS)}")
+    options.results.mkdir(parents=True, exist_ok=True)
+    results = []
+    for name in options.names or QUESTIONS:
+        result: Result = importlib.import_module(f"benchmarks.{name}").run()
+        print(text.terminal(result), flush=True)
+        write(result, options.results)
+        results.append(result)
+    if not options.names:
+        (options.results / "README.md").write_text(text.page(results), "utf-8")
+        print(f"{sum(result.seconds for result in results) / 60:.1f} minutes; {options.results / 'README.md'}")
+    return exit_code(verdict.outcome for result in results for verdict in result.verdicts)
+
+
+def write(result: Result, folder: Path) -> None:
+    """One result as JSON, and as a picture if it has one."""
+    content = msgspec.json.format(msgspec.json.encode(result), indent=1)
+    (folder / f"{result.question}.json").write_bytes(content + b"\n")
+    if result.charts:
+        (folder / f"{result.question}.svg").write_text(picture.draw(result.asks, result.charts), "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
