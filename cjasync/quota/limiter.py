@@ -65,7 +65,8 @@ class Limiter:
         self._line: Line[Ticket] = Line()
         self._server: asyncio.Task[None] | None = None
         self._alarm: asyncio.Future[None] | None = None
-        self._next_at = 0
+        self._turn_at = 0
+        self._awake_at = 0
         self._gate: AsyncLimiter | None = None
         self._opening: asyncio.Lock | None = None
         self._open = False
@@ -163,43 +164,42 @@ class Limiter:
         waiter = line.join(booking, future, latest, rank)
         if self._server is None:
             self._server = loop.create_task(self._serve())
-        elif latest < self._next_at or line.first is waiter:
+        elif latest < self._awake_at or line.first is waiter:
             self._wake()
         try:
             return await future
         except asyncio.CancelledError:
             if future.cancelled():
-                line.abandon()
+                line.leave(waiter)
             elif future.exception() is None:
                 future.result().unsent()  # the turn goes to the next in line
             raise
 
     def _expected(self) -> int:
         limit, per = self._scopes.pace
-        return max(self._desk.ns(), self._next_at) + self._line.waiting * per // limit
+        return max(self._desk.ns(), self._turn_at) + self._line.waiting * per // limit
 
     async def _serve(self) -> None:
         """Hand out turns while anybody waits: one task and one timer for any number of them."""
         line, desk = self._line, self._desk
         try:
-            while line.waiting:
-                now = desk.ns()
-                for late in line.overdue(now):
-                    self._tell(late, self._too_long, self._next_at)
-                waiter = line.head(now)
-                wake_at = line.next_event()
+            while line.waiting or line.parked:
+                waiter = line.head(desk.ns())
+                self._turn_at = 0
                 if waiter is not None:
                     again_at = await self._offer(waiter)
                     if again_at is None:
                         continue
-                    wake_at = min(wake_at, again_at)
-                await self._nap(wake_at)
+                    self._turn_at = again_at
+                for late in line.overdue(desk.ns()):
+                    self._tell(late, self._too_long, self._expected())
+                await self._nap(min(line.next_event(), self._turn_at or NEVER))
         except StoreError as error:
             for waiter in line.drain():
                 waiter.future.set_exception(StoreError(error.message))
         finally:
             self._server = None
-            self._next_at = 0
+            self._turn_at = 0
 
     async def _offer(self, waiter: Waiter[Ticket]) -> int | None:
         """Try to serve the first in line. None: that is settled; else when to try again."""
@@ -279,7 +279,7 @@ class Limiter:
 
     async def _nap(self, until: int) -> None:
         loop = asyncio.get_running_loop()
-        self._next_at = until
+        self._awake_at = until
         self._alarm = loop.create_future()
         timer = loop.call_later(max(0, until - self._desk.ns()) / SECOND, self._wake)
         try:

@@ -15,15 +15,16 @@ NEVER = 1 << 62
 
 
 class Waiter(Generic[T]):
-    """One caller in the line. `latest`: when waiting has no sense any more, in microseconds."""
+    """One caller in the line. `latest`: when waiting has no sense any more, in nanoseconds."""
 
-    __slots__ = ("booking", "future", "latest", "place")
+    __slots__ = ("booking", "future", "gone", "latest", "parked", "place")
 
     def __init__(self, booking: Booking, future: asyncio.Future[T], latest: int, place: tuple[int, int]) -> None:
         self.booking = booking
         self.future = future
         self.latest = latest
         self.place = place
+        self.parked = self.gone = False
 
 
 class Line(Generic[T]):
@@ -33,7 +34,8 @@ class Line(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self.waiting = 0  #: how many have not been served, told or cancelled
+        self.waiting = 0  #: how many want a turn, the parked ones not counted
+        self.parked = 0
         self._count = count()
         self._queue: list[tuple[tuple[int, int], Waiter[T]]] = []
         self._parked: list[tuple[int, tuple[int, int], Waiter[T]]] = []
@@ -58,7 +60,11 @@ class Line(Generic[T]):
         parked, queue = self._parked, self._queue
         while parked and parked[0][0] <= now:
             waiter = heappop(parked)[2]
-            heappush(queue, (waiter.place, waiter))
+            if not waiter.gone:
+                waiter.parked = False
+                self.parked -= 1
+                self.waiting += 1
+                heappush(queue, (waiter.place, waiter))
         while queue and queue[0][1].future.done():
             heappop(queue)
         return queue[0][1] if queue else None
@@ -68,16 +74,25 @@ class Line(Generic[T]):
         if waiter.future.done():
             return False
         self._remove(waiter)
-        self.waiting -= 1
+        self.leave(waiter)
         return True
 
-    def abandon(self) -> None:
-        """One that waited was cancelled."""
-        self.waiting -= 1
+    def leave(self, waiter: Waiter[T]) -> None:
+        """It was cancelled, or served: it is not counted any more."""
+        if waiter.gone:
+            return
+        waiter.gone = True
+        if waiter.parked:
+            self.parked -= 1
+        else:
+            self.waiting -= 1
 
     def park(self, waiter: Waiter[T], until: int) -> None:
         """Let the others pass until then; its place in the order stays."""
         self._remove(waiter)
+        self.waiting -= 1
+        self.parked += 1
+        waiter.parked = True
         heappush(self._parked, (until, waiter.place, waiter))
 
     def _remove(self, waiter: Waiter[T]) -> None:
@@ -91,7 +106,7 @@ class Line(Generic[T]):
     def overdue(self, now: int) -> Iterator[Waiter[T]]:
         """Those whose latest moment has passed."""
         deadlines = self._deadlines
-        while deadlines and (deadlines[0][0] <= now or deadlines[0][2].future.done()):
+        while deadlines and (deadlines[0][0] < now or deadlines[0][2].future.done()):
             waiter = heappop(deadlines)[2]
             if not waiter.future.done():
                 yield waiter
@@ -103,11 +118,12 @@ class Line(Generic[T]):
             heappop(deadlines)
         while parked and parked[0][2].future.done():
             heappop(parked)
-        return min(deadlines[0][0] if deadlines else NEVER, parked[0][0] if parked else NEVER)
+        return min(deadlines[0][0] + 1 if deadlines else NEVER, parked[0][0] if parked else NEVER)
 
     def drain(self) -> list[Waiter[T]]:
         """All that wait; the line is empty afterwards."""
         everybody = [entry[1] for entry in self._queue] + [entry[2] for entry in self._parked]
+        for waiter in everybody:
+            self.leave(waiter)
         self._queue, self._parked, self._deadlines = [], [], []
-        self.waiting = 0
         return [waiter for waiter in everybody if not waiter.future.done()]

@@ -147,27 +147,25 @@ def estimate(scopes: Scopes, endpoint: Endpoint[Any], calls: int, usage: Usage, 
                 if claim.cost > bucket.limit:
                     raise ConfigError(f"a call costs {claim.cost} {bucket.unit} and a day has {bucket.limit}")
                 budgets.append((bucket, claim.cost))
-    left, at, days, limited_by = calls, float(wall), 1, "requests per second" if spacing else "nothing"
-    while left:
-        minutes = ((at // DAY + 1) * DAY - at) / MINUTE
-        room = int(minutes * MINUTE / spacing) + 1 if spacing else left
-        last = min(left, room)
-        longest = max(0, last - 1) * spacing / MINUTE
+    pace = "requests per second"
+    left, at, days, limited_by = calls, wall, 1, ""
+    while True:
+        midnight = (at // DAY + 1) * DAY
+        room = {pace: int((midnight - at) // spacing) + 1 if spacing else left}
+        have = {bucket.name: (bucket.remaining if days == 1 else bucket.limit) or 0 for bucket, _ in budgets}
         for bucket, price in budgets:
-            have = (bucket.remaining if days == 1 else bucket.limit) or 0
-            within_day = int((have + bucket.refill * minutes) // price)
-            if within_day < room:
-                room = within_day
-                if room < left:
-                    limited_by = bucket.name
-            if bucket.refill and (waiting := (last * price - have) / bucket.refill) > longest:
-                longest, limited_by = waiting, bucket.name
-        if left <= room:
-            at += longest * MINUTE
+            room[bucket.name] = int((have[bucket.name] + bucket.refill * (midnight - at) / MINUTE) // price)
+        tightest = min(room, key=room.__getitem__)
+        if left <= room[tightest]:
             break
-        left -= room
-        at = (at // DAY + 1) * DAY
-        days += 1
+        left, at, days, limited_by = left - room[tightest], midnight, days + 1, tightest
+    waits = {pace: max(0, left - 1) * spacing}
+    for bucket, price in budgets:
+        if bucket.refill:
+            waits[bucket.name] = (left * price - have[bucket.name]) / bucket.refill * MINUTE
+    longest = max(waits, key=waits.__getitem__)
+    at += int(max(0, waits[longest]))
+    limited_by = limited_by or (longest if waits[longest] > 0 else "nothing")
     return Estimate(
         requests=calls,
         points=calls * cost,
