@@ -148,6 +148,8 @@ class Listing:
         if pages:
             replies = yield [Ask(self.region, page, kind, self.sort, max(burst, len(pages))) for page in pages]
             for page, reply in zip(pages, replies, strict=True):
+                if reply.error:  # the window has shrunk meanwhile
+                    raise Outgrown(max(self.facts.window, self.lowest or 0) + 1)
                 self.take(page, reply)
 
     def finish(self, top: int) -> Steps:

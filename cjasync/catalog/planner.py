@@ -346,23 +346,23 @@ class Planner:
         self._runs.clear()
         self._flying.clear()
         old, state.tasks = state.tasks, []
-        last = state.end
-        self._end_at(state.end)
+        ranges: list[Range] = []
+        cut = False  # the range before was cut off this one: they are cut anew together
         for task in old:
             job = task.job
-            if isinstance(job, Newer):
-                continue
             if isinstance(job, Range):
-                if state.facts.mode == "units":
-                    continue
-                end = job.end if task.end is None else task.end
-                rows = job.rows if task.end is None else min(job.rows, state.facts.window)
-                whole = state.facts if state.facts.mode in ("seek", "keyset") else replace(state.facts, noon=True)
-                start = job.start if job.start is None else whole.unit(job.start)[0]
-                job = Range(start, state.end if end == last else whole.unit(end + 1)[0] - 1, rows)
-            elif isinstance(job, Opening) and state.before is not None and len(old) > 1:
-                continue
-            self._add(job)
+                if cut and ranges[-1].end + 1 == job.start:
+                    job = replace(job, start=ranges[-1].start, rows=ranges.pop().rows)
+                cut = task.end is not None
+                ranges.append(replace(job, end=job.end if task.end is None else task.end))
+            elif not isinstance(job, Newer) and not (isinstance(job, Opening) and len(old) > 1):
+                self._add(job)
+        whole = state.facts if state.facts.mode in ("seek", "keyset") else replace(state.facts, noon=True)
+        for job in ranges if state.facts.mode != "units" else ():
+            start = job.start if job.start is None else whole.unit(job.start)[0]
+            end = job.end if job.end == state.end else whole.unit(job.end + 1)[0] - 1
+            self._add(Range(start, end, job.rows))
+        self._end_at(state.end)
         if state.facts.mode == "units" and not any(isinstance(task.job, Unit) for task in state.tasks):
             sample = tuple(prices.sample(state.price_bins))
             self._add(Unit(Region(), state.before or 0, sample, spread=True))

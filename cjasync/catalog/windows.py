@@ -52,6 +52,8 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     if job.start is None or start > job.start:
         yield from closed.ask([1])
         below = closed.total
+        if below >= top * facts.size:
+            raise Breach(unsorted(facts), "older products come after newer ones")
     second = Cover(Region(start, min(stop, job.end)), facts, categories)
     if not below or top - below // facts.size > FEW_PAGES:
         yield from second.look()
@@ -87,10 +89,12 @@ def _last_page(whole: Listing, job: Range, facts: Facts) -> Steps:
             if job.start is not None and reply.total > job.rows + facts.size and not facts.capped:
                 yield Learn({"capped": True})
             return reply, top
+        if not reply.total:
+            top = 1  # of an empty list, every page is as good as the first
         if reply.keys or not reply.total:
             whole.take(top, reply)
-        if reply.total <= top * facts.size and (reply.keys or not reply.total):
-            return reply, top
+            if reply.total <= top * facts.size:
+                return reply, top
         expected = reply.total
     raise Breach("keyset", "the total and the pages contradict each other")
 
@@ -113,7 +117,7 @@ def _close(
     closed: Listing, top: int, below: int, job: Range, moments: list[int], facts: Facts, categories: Sequence[str]
 ) -> Steps:
     """Read the closed window below the spine page, and see that its bounds do what they should."""
-    skipped = min(len(job.known) // facts.size, top - 1)
+    skipped = min(len(job.known) // facts.size, top - 1) if facts.checked_start else 0
     if skipped:  # the second that begins this window was partly read with the one before
         closed.floor = skipped
         closed.keys.update(dict.fromkeys(job.known[: skipped * facts.size], job.start))
@@ -148,10 +152,12 @@ def _settle(
         assert region.end is not None
         yield Spawn(Range(region.start, region.end, grown.total))
         return
-    if seen_start is not None and listing.times and min(listing.times) > seen_start:
-        yield from calibrate((seen_start, min(listing.times)), facts)
-    elif seen_start is not None and listing.times and not facts.checked_start:
-        yield Learn({"checked_start": True})
+    if seen_start is not None:
+        first = min(listing.times, default=None)
+        if first != seen_start:
+            yield from calibrate((seen_start, seen_start if first is None else first), facts)
+        elif not facts.checked_start:
+            yield Learn({"checked_start": True})
     yield from check_inside(listing.times, region, facts)
     if not listing.in_order:
         raise Breach(unsorted(facts), "pages do not go from old to new")
