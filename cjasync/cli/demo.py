@@ -17,9 +17,7 @@ from msgspec import Struct
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from cjasync.catalog.sinks import read_rows
 from cjasync.cli.endings import DONE, FAILED
-from cjasync.cli.job import Job, Result
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
 from cjasync.cli.tally import Tally
@@ -30,6 +28,7 @@ from cjasync.models.product import ListedProduct
 from cjasync.resources import endpoints
 
 if TYPE_CHECKING:
+    from cjasync.cli.job import Result
     from cjasync.sandbox import SandboxProcess
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +62,7 @@ async def demo(
 
     The embedded CJ runs in a process of its own; nothing leaves this machine.
     """
+    from cjasync.cli.job import Job
     from cjasync.sandbox import SandboxProcess
 
     plan = common.limited(PLAN)
@@ -98,6 +98,8 @@ def _file(out: Path | None) -> Iterator[Path]:
 
 def _compare(running: SandboxProcess, path: Path) -> Comparison:
     """Row by row. Blocks."""
+    from cjasync.catalog.sinks import read_rows
+
     truth = {product["pid"]: _true_columns(product) for product in running.truth()}
     held = len(truth)
     seen: set[str] = set()

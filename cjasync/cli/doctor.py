@@ -12,7 +12,7 @@ import typer
 from msgspec import Struct
 
 from cjasync import __version__
-from cjasync.cli.endings import DONE, exit_code
+from cjasync.cli.endings import DONE, exit_code, in_words
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
 from cjasync.cli.words import moment, safe
@@ -61,7 +61,7 @@ async def doctor(
                 report = await _drift(cj)
                 checks.append(Check(step, True, f"{len(report.changes)} fields are not as the models expect"))
     except CJError as error:
-        checks.append(Check(step, False, str(error)))
+        checks.append(Check(step, False, in_words(error)))
         code = exit_code(error)
     if common.json:
         told = {"ok": code == DONE, "version": __version__, "checks": checks}
@@ -103,9 +103,10 @@ async def _answer(cj: CJClient) -> str:
     account = await cj.settings.get()
     took = (time.perf_counter() - began) * 1000
     usage = await cj.usage()
-    points = next((f", {bucket.remaining:,} points left" for bucket in usage.buckets if bucket.name == "points"), "")
+    left = next((bucket.remaining for bucket in usage.buckets if bucket.name == "points"), None)
     name = account.open_name if account is not None else None
-    return f"setting/get answered in {took:.0f} ms as {name or 'an account without a name'}{points}"
+    told = f"setting/get answered in {took:.0f} ms as {name or 'an account without a name'}"
+    return told if left is None else f"{told}, {left:,} points left"
 
 
 async def _clock(cj: CJClient) -> str:

@@ -55,9 +55,15 @@ def goes_on_at(error: CJError) -> datetime | None:
             return None
 
 
+def in_words(error: CJError) -> str:
+    """What happened, and where."""
+    told = str(error)
+    return told if error.endpoint is None or error.endpoint in told else f"{told} ({error.endpoint})"
+
+
 def as_json(error: CJError) -> dict[str, Any]:
     """An error as `--json` prints it."""
-    told: dict[str, Any] = {"error": type(error).__name__, "message": str(error), "exit_code": exit_code(error)}
+    told: dict[str, Any] = {"error": type(error).__name__, "message": in_words(error), "exit_code": exit_code(error)}
     if isinstance(error, APIError):
         told["code"] = error.code
     if (at := goes_on_at(error)) is not None:

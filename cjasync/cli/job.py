@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cjasync.catalog.sinks import open_sink
 from cjasync.cli.progress import shown
-from cjasync.cli.source import PagerSource, is_end
+from cjasync.cli.source import PagerSource
 from cjasync.cli.tally import Tally
 from cjasync.cli.writing import write_all
 from cjasync.client import CJClient
@@ -70,22 +70,21 @@ class Job(Struct, frozen=True, kw_only=True):
 
     async def run(self, cj: CJClient, tally: Tally, console: Console) -> Result:
         """Pull. However it ends, what was fetched is in the partial file, and the next run goes on there."""
-        pager = self.pager(cj)  # filters are checked before a file is touched
+        self.pager(cj)  # checks the filters before a file is touched
         question = self._question(cj.config.base_url)
         async with await open_sink(self.out, MODELS[self.api], question=question, fresh=self.fresh) as sink:
             tally.earlier = sink.rows
             unreachable = 0
             if sink.token is not None:
                 console.print(f"Going on with {sink.partial}: {sink.rows:,} products are there.", markup=False)
-            if sink.token is None or not is_end(sink.token):
-                source = PagerSource(pager if sink.token is None else self.pager(cj, sink.token.decode()))
-                with shown(tally, console, self.path) as tell:
-                    try:
-                        await write_all(source, sink, tally, tell)
-                    except OutOfReachError as error:
-                        if not self.incomplete_ok:
-                            raise
-                        unreachable = error.total - error.reachable
+            source = PagerSource(lambda cursor: self.pager(cj, cursor), sink.token)
+            with shown(tally, console, self.path) as tell:
+                try:
+                    await write_all(source, sink, tally, tell)
+                except OutOfReachError as error:
+                    if not self.incomplete_ok:
+                        raise
+                    unreachable = error.total - error.reachable
             written = await sink.finish()
         return Result(
             products=tally.earlier + tally.products,

@@ -28,14 +28,19 @@ for command in (demo, pull, search, show, usage, sandbox, login, doctor):
     app.command(command.__name__)(as_command(command))
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """CJ Dropshipping's products: pull the catalogue into a file, search it, look closer, see what the day has left."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"cjasync {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """CJ Dropshipping's products: pull the catalogue into a file, search it, look closer, see what the day has left."""
 
 
 def run() -> int:

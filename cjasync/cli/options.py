@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated, Any
 
 import msgspec
@@ -55,6 +56,9 @@ class Common(Struct, frozen=True):
             rich_help_panel=_LIMITS,
         ),
     ] = None
+    retries: Annotated[
+        int | None, typer.Option(help="How often a failed request is sent again.", min=0, rich_help_panel=_ACCESS)
+    ] = None
     json: Annotated[
         bool, typer.Option("--json", help="Print the result as one line of JSON.", rich_help_panel=_PRINTING)
     ] = False
@@ -68,7 +72,10 @@ class Common(Struct, frozen=True):
         if self.access_token is not None or self.api_key is not None:
             # Who gives one of the two means that one, whatever the environment holds.
             settings = msgspec.structs.replace(settings, access_token=self.access_token, api_key=self.api_key)
-        return msgspec.structs.replace(settings, plan=self.limited(settings.plan))
+        options = settings.options
+        if self.retries is not None:
+            options = msgspec.structs.replace(options, retries=self.retries)
+        return msgspec.structs.replace(settings, plan=self.limited(settings.plan), options=options)
 
     def limited(self, plan: Plan) -> Plan:
         """A plan with the options' limits."""
@@ -94,27 +101,24 @@ class Common(Struct, frozen=True):
     @property
     def out(self) -> Console:
         """Results, on standard output."""
-        return _console(1)
+        return _console()
 
     @property
     def loud(self) -> Console:
         """Errors, on standard error: even --quiet does not silence them."""
-        return _console(2)
+        return _console(stderr=True)
 
     @property
     def err(self) -> Console:
         """Progress and notes, on standard error."""
-        return _console(2, quiet=self.quiet)
+        return _console(stderr=True, quiet=self.quiet)
 
 
-def _console(fd: int, *, quiet: bool = False) -> Console:
-    try:
-        terminal = os.isatty(fd)
-    except OSError:
-        terminal = False
+def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
     # What is piped away is cut by nobody, and its lines stay whole.
     width = None if terminal or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(stderr=fd == 2, highlight=False, quiet=quiet, soft_wrap=not terminal, width=width)
+    return Console(stderr=stderr, highlight=False, quiet=quiet, soft_wrap=not terminal, width=width)
 
 
 def _limit(name: str, text: str) -> float | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
 
 from cjasync.cli import filters
 from cjasync.cli.endings import INTERRUPTED, as_json, exit_code
-from cjasync.cli.job import Api, Job, Result
 from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json, tell
 from cjasync.cli.tally import Tally
@@ -20,6 +19,9 @@ from cjasync.cli.words import duration, safe
 from cjasync.client import CJClient
 from cjasync.errors import CJError, ConfigError, OutOfReachError
 from cjasync.resources import endpoints
+
+if TYPE_CHECKING:
+    from cjasync.cli.job import Job, Result
 
 
 async def pull(
@@ -33,7 +35,9 @@ async def pull(
             help="The suffix says the format: .jsonl (.gz, .zst), .csv, .parquet, .sqlite or .duckdb.",
         ),
     ],
-    api: Annotated[Api, typer.Option(help="product/list (200 a page) or product/listV2 (100 a page).")] = "list",
+    api: Annotated[
+        Literal["list", "list_v2"], typer.Option(help="product/list (200 a page) or product/listV2 (100 a page).")
+    ] = "list",
     concurrency: Annotated[
         int | None, typer.Option(help="Pages in flight; by itself what rate and latency need.")
     ] = None,
@@ -53,6 +57,8 @@ async def pull(
     The file appears under its name when it is complete. Until then, and after Ctrl-C, what was fetched is in
     FILE.partial, and the same command goes on there.
     """
+    from cjasync.cli.job import Job
+
     job = Job(
         api=api,
         out=out,
@@ -112,7 +118,7 @@ def show(common: Common, result: Result, tally: Tally) -> None:
 
 def _broken_off(common: Common, job: Job, tally: Tally, error: CJError | None) -> None:
     """What happened, and where what was fetched is."""
-    partial = job.out.with_name(job.out.name + ".partial")
+    partial = Path(f"{job.out}.partial")
     kept = tally.earlier + tally.products if partial.exists() else 0
     if common.json:
         told = (

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import typer
 
-from cjasync.cli.endings import DONE, INTERRUPTED, as_json, exit_code, goes_on_at
+from cjasync.cli.endings import DONE, INTERRUPTED, as_json, exit_code, goes_on_at, in_words
 from cjasync.cli.options import Common
 from cjasync.cli.words import moment, safe
 from cjasync.errors import CJError
@@ -70,7 +70,7 @@ def tell(common: Common, error: CJError) -> None:
     if common.json:
         print_json(as_json(error))
         return
-    common.loud.print(f"[bold red]error:[/] {safe(str(error))}")
+    common.loud.print(f"[bold red]error:[/] {safe(in_words(error))}")
     if (at := goes_on_at(error)) is not None:
         common.loud.print(f"It can go on at {moment(at)}.")
 

@@ -8,7 +8,6 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from cjasync.catalog.sinks.columns import plain
 from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json
 from cjasync.cli.words import safe
@@ -27,6 +26,8 @@ async def search(
     async with common.client() as cj:
         page = await cj.products.list_v2(key_word=" ".join(words), size=limit, country_code=country)
     if common.json:
+        from cjasync.catalog.sinks.columns import plain
+
         print_json({"total": page.total, "skipped": len(page.skipped), "products": [plain(row) for row in page]})
         return
     table = Table(box=SIMPLE_HEAD)

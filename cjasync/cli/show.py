@@ -12,7 +12,6 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from cjasync.catalog.sinks.columns import plain
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
 from cjasync.cli.words import safe
@@ -40,6 +39,8 @@ async def show(
     if product is None:
         raise NotFoundError(f"CJ answers with nothing for {pid}", endpoint="product/query")
     if common.json:
+        from cjasync.catalog.sinks.columns import plain
+
         print_json({"product": plain(product), "stock": None if inventory is None else plain(inventory)})
         return
     _show_product(common.out, product)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from cjasync._decode import Skipped
 from cjasync.catalog.sinks import Batch
+from cjasync.errors import OutOfReachError
 from cjasync.pagination import Cursor, Pager
-
-_END = b"end"
 
 
 class Found(Struct, frozen=True):
@@ -37,26 +37,47 @@ class Source(Protocol):
         ...
 
 
-class PagerSource:
-    """The pages of one question, in order."""
+class _Place(Struct, frozen=True, omit_defaults=True):
+    """Where a listing was left: at a cursor, at its end, or where CJ shows no more of it."""
 
-    def __init__(self, pager: Pager[Any]) -> None:
+    cursor: str | None = None
+    total: int | None = None
+    reachable: int | None = None
+
+
+class PagerSource:
+    """The pages of one question, in order.
+
+    pager: makes the listing, from its first page or from a cursor on. token: where an earlier run has stopped.
+    """
+
+    def __init__(self, pager: Callable[[str | None], Pager[Any]], token: bytes | None) -> None:
         self._pager = pager
-        self.total: int | None = None
+        self._left = None if token is None else msgspec.json.decode(token, type=_Place)
+        self.total = None if self._left is None else self._left.total
 
     async def found(self) -> AsyncGenerator[Found, None]:
-        """The rows of each page."""
-        async with aclosing(self._pager.pages()) as pages:
-            async for page in pages:
-                self.total = page.total if self.total is None else max(self.total, page.total or 0)
-                yield Found(Batch(page.items, datetime.now(UTC)), token_of(page.cursor), page.skipped)
+        """The rows of each page. OutOfReachError at the end of what CJ shows, also if that was reached before."""
+        if self._left is not None and self._left.cursor is None:
+            if self._left.reachable is not None:
+                raise _cut(self._left)
+            return
+        pager = self._pager(None if self._left is None else self._left.cursor)
+        try:
+            async with aclosing(pager.pages()) as pages:
+                async for page in pages:
+                    self.total = page.total
+                    yield Found(Batch(page.items, datetime.now(UTC)), self._token(page.cursor), page.skipped)
+        except OutOfReachError as error:
+            place = _Place(total=error.total, reachable=error.reachable)
+            yield Found(Batch((), datetime.now(UTC)), msgspec.json.encode(place))
+            raise
+
+    def _token(self, cursor: Cursor | None) -> bytes:
+        return msgspec.json.encode(_Place(None if cursor is None else str(cursor), self.total))
 
 
-def token_of(cursor: Cursor | None) -> bytes:
-    """A cursor as a sink keeps it."""
-    return _END if cursor is None else str(cursor).encode()
-
-
-def is_end(token: bytes) -> bool:
-    """Whether nothing is left to ask."""
-    return token == _END
+def _cut(place: _Place) -> OutOfReachError:
+    reachable, total = place.reachable or 0, place.total or 0
+    text = f"CJ shows {reachable} of the {total} records that match, and all those are here; narrow the filters"
+    return OutOfReachError(text, reachable=reachable, total=total)

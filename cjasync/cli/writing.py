@@ -28,8 +28,9 @@ async def write_all(source: Source, sink: FileSink, tally: Tally, tell: Callable
             async for found in batches:
                 await sink.write(found.rows)
                 token = found.token
-                tally.rows(len(found.rows), found.skipped, source.total)
-                tell()
+                if found.rows or found.skipped:
+                    tally.rows(len(found.rows), found.skipped, source.total)
+                    tell()
                 if (began := time.monotonic()) >= due:
                     await sink.commit(token)
                     took = time.monotonic() - began

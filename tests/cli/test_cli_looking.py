@@ -1,0 +1,186 @@
+"""The commands that look: search, show, usage, login, doctor, the help; and `demo`, which proves the main job."""
+
+import json
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from cjasync.catalog.sinks import read_rows
+from cjasync.cli import demo as demo_module
+from cjasync.models.product import ListedProduct
+
+
+def words_of(product):
+    return product["name_en"].split()[-1]
+
+
+def test_search_shows_a_table_and_says_how_many_match(cj, cjasync):
+    product = next(product for product in cj.truth().values() if not product["delisted"])
+    result = cjasync("search", words_of(product), "-n", "3", *cj.access)
+    assert result.exit_code == 0
+    assert re.search(r"product id +name +price \$ +stock +listed", result.stdout)
+    assert re.search(r"^\d+ of [\d,]+ products match$", result.stdout, re.MULTILINE)
+    told = json.loads(cjasync("search", words_of(product), "--json", *cj.access).stdout)
+    assert told["total"] >= len(told["products"]) > 0
+    first = told["products"][0]
+    assert first["id"] in result.stdout
+    assert Decimal(first["sell_price_low"]) <= Decimal(first["sell_price_high"])
+
+
+def test_show_tells_a_product_its_variants_and_their_stock(cj, cjasync):
+    product = next(product for product in cj.truth().values() if not product["delisted"])
+    told = json.loads(cjasync("show", product["pid"], "--json", *cj.access).stdout)
+    assert told["product"]["product_name_en"] == product["name_en"]
+    assert Decimal(told["product"]["sell_price_low"]) == Decimal(product["price_low"])
+    assert told["stock"]["inventories"]
+    by_sku = cjasync("show", product["sku"], *cj.access)
+    by_id = cjasync("show", product["pid"], *cj.access)
+    assert by_sku.stdout == by_id.stdout
+    assert by_id.stdout.startswith(product["name_en"] + "\n")
+    for variant in told["product"]["variants"]:
+        assert variant["vid"] in by_id.stdout
+
+
+def test_usage_counts_what_was_asked(cj, cjasync):
+    limits = ["--daily-calls", "1000", "--daily-points", "50000", "--quota-url", "sqlite"]
+    assert cjasync("usage", *cj.access, *limits, "--offline").exit_code == 0
+    assert cjasync("search", "dress", *cj.access, *limits).exit_code == 0
+    told = json.loads(cjasync("usage", "--json", *cj.access, *limits).stdout)
+    buckets = {bucket["name"]: bucket for bucket in told["buckets"]}
+    assert buckets["calls product/listV2"]["used"] == 1
+    assert buckets["calls setting/get"]["used"] == 1
+    shown = cjasync("usage", "--offline", *cj.access, *limits).stdout
+    assert re.search(r"calls product/listV2 .* 999 of 1,000 ", shown)
+    assert cj.access_token not in shown
+
+
+def test_login_keeps_the_token_for_the_next_commands(cj, cjasync, monkeypatch, tmp_path):
+    access = ["--base-url", cj.base_url, "--quota-url", "memory", "--qps", "none"]
+    monkeypatch.setenv("CJ_API_KEY", cj.api_key)
+    result = cjasync("login", *access)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Logged in.\nThe access token is good until ")
+    assert cj.api_key not in result.output
+    kept = list((tmp_path / "state" / "cjasync").glob("tokens-*.json"))
+    assert len(kept) == 1
+    assert kept[0].stat().st_mode & 0o077 == 0
+    assert cjasync("search", "dress", *access).exit_code == 0
+    told = json.loads(cjasync("login", "--json", *access).stdout)
+    assert told.keys() == {"good_until", "kept_in"}
+
+
+def test_doctor_goes_through_everything_and_compares_answers(cj, cjasync):
+    result = cjasync("doctor", *cj.access)
+    assert result.exit_code == 0
+    steps = [re.split(r" {2,}", line[4:])[0] for line in result.stdout.splitlines()]
+    assert steps == ["settings", "credentials", "quota store", "login", "CJ", "clock"]
+    assert all(line.startswith("ok ") for line in result.stdout.splitlines())
+    told = json.loads(cjasync("doctor", "--drift", "--json", *cj.access).stdout)
+    assert told["ok"] is True
+    assert told["drift"]["drifted"] is False
+    assert "product/list" in told["drift"]["answers"]
+    assert "product/list: no changes in 1 answer" in cjasync("doctor", "--drift", *cj.access).stdout
+
+
+def test_doctor_stops_at_what_is_wrong(cj, cjasync):
+    result = cjasync("doctor", *cj.access, "--access-token", "API@CJ777@CJ:wrong")
+    assert result.exit_code == 3
+    assert result.stdout.splitlines()[-1].startswith("bad CJ")
+    assert "wrong" not in result.output
+    result = cjasync("doctor", *cj.access, "--base-url", "gopher://x")
+    assert result.exit_code == 2
+    assert result.stdout.splitlines()[-1].startswith("bad ")
+    told = json.loads(cjasync("doctor", "--json").stdout)
+    assert (told["ok"], told["checks"][-1]["name"]) == (False, "credentials")
+
+
+def test_the_help_lists_every_command_and_every_filter(cjasync):
+    shown = cjasync("--help").stdout
+    for command in ("demo", "pull", "search", "show", "usage", "sandbox", "login", "doctor"):
+        assert re.search(rf"^│ {command} ", shown, re.MULTILINE)
+    pull = cjasync("pull", "--help").stdout
+    for option in ("--out", "--api", "--category-id", "--key-word", "--daily-points", "--json", "--quiet", "--fresh"):
+        assert option in pull
+    assert cjasync("--version").stdout.startswith("cjasync 0.")
+
+
+def test_every_command_takes_the_common_options(cjasync):
+    for command in ("demo", "pull", "search", "show", "usage", "sandbox", "login", "doctor"):
+        shown = cjasync(command, "--help").stdout
+        for option in ("base-url", "access-token", "api-key", "plan", "qps", "ip-qps", "daily-calls", "daily-points"):
+            assert f"--{option} " in shown
+        for option in ("quota-url", "json", "quiet"):
+            assert f"--{option} " in shown
+
+
+WITHOUT = """
+import sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("typer", "rich"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Without())
+from cjasync.cli import main
+sys.exit(main())
+"""
+
+
+def test_without_the_extra_it_says_what_to_install():
+    ran = subprocess.run([sys.executable, "-c", WITHOUT, "--help"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "pip install 'cjasync[cli]'" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys, contextlib\n"
+        "from cjasync.cli import main\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    main()\n"
+        "print(*{'aiohttp', 'pyarrow', 'duckdb', 'cjasync.sandbox', 'cjasync.catalog'} & sys.modules.keys(), sep='!')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == ""
+
+
+def test_demo_pulls_everything_and_proves_it(cjasync):
+    told = json.loads(cjasync("demo", "--products", "900", "--json").stdout)
+    assert told["perfect"] is True
+    assert (told["held"], told["unique"], told["requests"], told["refused"]) == (900, 900, 5, 0)
+    assert (told["missing"], told["doubled"], told["altered"], told["unknown"]) == (0, 0, 0, 0)
+    result = cjasync("demo", "--products", "300", "--out", "kept.csv")
+    assert result.exit_code == 0
+    assert "Complete: every product is there once, as CJ holds it." in result.stdout
+    assert sum(1 for _ in read_rows("kept.csv", ListedProduct)) == 300
+
+
+@pytest.mark.parametrize("harm", ["missing", "doubled", "altered", "unknown"])
+def test_demo_ends_otherwise_if_a_single_product_is_wrong(cjasync, monkeypatch, harm):
+    def harmed(path, model):
+        rows = list(read_rows(path, model))
+        match harm:
+            case "missing":
+                rows.pop(7)
+            case "doubled":
+                rows.append(rows[7])
+            case "altered":
+                rows[7]["sell_price_high"] += Decimal("0.01")
+            case "unknown":
+                rows.append(rows[7] | {"pid": "made up"})
+        return rows
+
+    monkeypatch.setattr("cjasync.catalog.sinks.read_rows", harmed)
+    result = cjasync("demo", "--products", "250", "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code == demo_module.FAILED != 0
+    assert told["perfect"] is False
+    assert {name for name in ("missing", "doubled", "altered", "unknown") if told[name]} == {harm}
+    assert told[harm] == 1
+    assert not Path("products.jsonl").exists()

@@ -1,0 +1,172 @@
+"""`cjasync pull`: files that hold what CJ holds, nothing half done under the final name, going on where it stopped."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from cjasync.catalog.sinks import SUFFIXES, read_rows
+from cjasync.models.product import ListedProduct, SearchProduct
+
+SUMMARY = {
+    "products",
+    "unique",
+    "pages",
+    "requests",
+    "refused",
+    "retried",
+    "points",
+    "skipped",
+    "unreachable",
+    "seconds",
+    "file",
+}
+
+
+def summary(result):
+    assert result.exit_code == 0, result.stderr
+    (line,) = result.stdout.splitlines()
+    return json.loads(line)
+
+
+def made_at(product):
+    made = product["created_ms"]
+    return None if made is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=made)
+
+
+def here():
+    return sorted(path.name for path in Path().iterdir())
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_holds_what_cj_holds(cj, cjasync, suffix):
+    file = f"products{suffix}"
+    told = summary(cjasync("pull", "--out", file, "--json", *cj.access))
+    assert told.keys() == SUMMARY
+    assert told | {"seconds": 0} == {
+        "products": 1_000,
+        "unique": 1_000,
+        "pages": 5,
+        "requests": 5,
+        "refused": 0,
+        "retried": 0,
+        "points": 250,
+        "skipped": 0,
+        "unreachable": 0,
+        "seconds": 0,
+        "file": file,
+    }
+    assert here() == [file]
+    truth = cj.truth()
+    rows = list(read_rows(file, ListedProduct))
+    assert len(rows) == len(truth) == 1_000
+    for row in rows:
+        product = truth.pop(row["pid"])
+        assert row["product_name_en"] == product["name_en"]
+        assert row["product_name"] == tuple(product["names_zh"])
+        assert (row["sell_price_low"], row["sell_price_high"]) == (
+            Decimal(product["price_low"]),
+            Decimal(product["price_high"]),
+        )
+        assert (row["product_weight_low"], row["product_weight_high"]) == (
+            product["weight_low"],
+            product["weight_high"],
+        )
+        assert row["create_time"] == made_at(product)
+        assert row["is_free_shipping"] is product["free_shipping"]
+        assert abs((row["fetched_at"] - datetime.now(UTC)).total_seconds()) < 600
+
+
+def test_list_v2_is_pulled_a_hundred_a_page(cj, cjasync):
+    told = summary(cjasync("pull", "--out", "p.parquet", "--api", "list_v2", "--json", *cj.access))
+    listed = {pid for pid, product in cj.truth().items() if not product["delisted"]}
+    assert (told["pages"], told["points"], told["unique"]) == (10, 500, len(listed))
+    assert {row["id"] for row in read_rows("p.parquet", SearchProduct)} == listed
+
+
+def test_filters_of_both_listings_reach_cj(cj, cjasync):
+    category = next(iter(cj.truth().values()))["category_id"]
+    told = summary(cjasync("pull", "-o", "a.jsonl", "--category-id", category, "--json", *cj.access))
+    there = {pid for pid, product in cj.truth().items() if product["category_id"] == category}
+    assert 0 < told["unique"] == len(there) < 1_000
+    free = summary(cjasync("pull", "-o", "b.jsonl", "--is-free-shipping", "yes", "--json", *cj.access))
+    paid = summary(cjasync("pull", "-o", "c.jsonl", "--is-free-shipping", "no", "--json", *cj.access))
+    assert 0 < free["unique"] < 1_000 == free["unique"] + paid["unique"]
+    ranges = ("--start-sell-price", "5", "--end-sell-price", "10.5", "--order-by", "2", "--sort", "asc")
+    told = summary(cjasync("pull", "-o", "d.jsonl", "--api", "list_v2", *ranges, "--json", *cj.access))
+    lows = [row["sell_price_low"] for row in read_rows("d.jsonl", SearchProduct)]
+    assert lows == sorted(lows)
+    assert told["unique"] == len(lows) > 0
+    listed = cjasync(
+        "pull", "-o", "e.jsonl", "--api", "list_v2", "--features", "enable_category,enable_video", "--json", *cj.access
+    )
+    assert summary(listed)["unique"] > 900
+    assert all(row["three_category_name"] for row in read_rows("e.jsonl", SearchProduct))
+
+
+def test_the_summary_reads_well(cj, cjasync):
+    result = cjasync("pull", "--out", "p.csv", *cj.access)
+    assert result.exit_code == 0
+    first, second = result.stdout.splitlines()
+    assert first == "1,000 products in p.csv"
+    assert second.startswith("5 pages, 5 requests (0 refused, 0 retried), 250 points, ")
+    assert result.stderr == ""
+
+
+def test_a_dry_run_asks_one_page_and_writes_nothing(cj, cjasync):
+    result = cjasync("pull", "--out", "p.csv", "--dry-run", "--qps", "2", *cj.access)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("1,000 products match\n5 requests, 250 points, ")
+    assert here() == []
+    told = summary(cjasync("pull", "--out", "p.csv", "--dry-run", "--json", *cj.access))
+    assert (told["products"], told["requests"], told["points"], told["days"]) == (1_000, 5, 250, 1)
+
+
+def test_a_day_that_is_used_up_ends_with_4_and_the_next_run_goes_on(cj, cjasync):
+    pull = ["pull", "--out", "p.sqlite", "--concurrency", "1", *cj.access]
+    result = cjasync(*pull, "--daily-calls", "2")
+    assert result.exit_code == 4
+    assert "are used up" in result.stderr
+    assert "It can go on at " in result.stderr
+    assert "400 products are safe in p.sqlite.partial; the same command goes on there." in result.stderr
+    assert not Path("p.sqlite").exists()
+    told = json.loads(cjasync(*pull, "--daily-calls", "1", "--json").stdout)
+    assert (told["error"], told["exit_code"], told["products"]) == ("QuotaExhaustedError", 4, 600)
+    assert datetime.fromisoformat(told["goes_on_at"]) > datetime.now(UTC)
+    result = cjasync(*pull)
+    assert "Going on with p.sqlite.partial: 600 products are there." in result.stderr
+    assert result.stdout.startswith("1,000 products in p.sqlite\n2 pages, 2 requests")
+    assert {row["pid"] for row in read_rows("p.sqlite", ListedProduct)} == cj.truth().keys()
+    assert here() == ["p.sqlite"]
+
+
+def test_another_question_does_not_go_on_with_the_partial_file(cj, cjasync):
+    assert cjasync("pull", "-o", "p.csv", *cj.access, "--daily-calls", "2").exit_code == 4
+    result = cjasync("pull", "-o", "p.csv", "--min-price", "5", *cj.access)
+    assert result.exit_code == 2
+    assert "was begun by another question: sandbox product/list, not sandbox product/list?min_price=5" in result.stderr
+    assert "--fresh" in result.stderr
+    assert summary(cjasync("pull", "-o", "p.csv", "--min-price", "5", "--fresh", "--json", *cj.access))["unique"] > 0
+
+
+def test_what_cj_does_not_show_is_said(big_cj, cjasync):
+    pull = ["pull", "--out", "p.jsonl", "--api", "list_v2", *big_cj.access]
+    listed = sum(not product["delisted"] for product in big_cj.truth().values())
+    result = cjasync(*pull)
+    assert result.exit_code == 5
+    assert f"{listed - 6_000} are out of reach" in result.stderr
+    assert "6,000 products are safe in p.jsonl.partial" in result.stderr
+    assert "--incomplete-ok" in result.stderr
+    assert not Path("p.jsonl").exists()
+    told = summary(cjasync(*pull, "--incomplete-ok", "--json"))
+    assert (told["unique"], told["requests"]) == (6_000, 0)
+    result = cjasync(*pull, "--incomplete-ok")
+    assert f"{listed - 6_000:,} products that match are out of reach" in result.stderr
+
+
+def test_quiet_prints_the_result_only(cj, cjasync):
+    result = cjasync("pull", "-o", "p.csv", "-q", *cj.access)
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) == 2
