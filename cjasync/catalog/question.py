@@ -20,6 +20,7 @@ Error = Literal["max_offset"]
 CHINA = 8 * 3600
 MAX_PRICE = 1_000_000_000
 MAX_INVENTORY = 100_000_000
+NOTHING = (1, 0)
 
 
 class Region(Struct, frozen=True, array_like=True):
@@ -37,13 +38,26 @@ class Region(Struct, frozen=True, array_like=True):
         return self.start is not None or self.end is not None
 
     def within(self, outer: Region) -> Region:
-        """This region with what it leaves open taken from `outer`."""
+        """What both have in common. Times stand as they are where they are given: bounds are tried out beyond `outer`."""
+        foreign = None not in (self.category, outer.category) and self.category != outer.category
         return Region(
-            *(
-                getattr(outer, name) if getattr(self, name) is None else getattr(self, name)
-                for name in self.__struct_fields__
-            )
+            start=outer.start if self.start is None else self.start,
+            end=outer.end if self.end is None else self.end,
+            price=NOTHING if foreign else _common(self.price, outer.price),
+            category=outer.category or self.category,
+            inventory=_common(self.inventory, outer.inventory),
         )
+
+    @property
+    def empty(self) -> bool:
+        """Can no product lie in it?"""
+        return any(span is not None and span[0] > span[1] for span in (self.price, self.inventory))
+
+
+def _common(inner: tuple[int, int] | None, outer: tuple[int, int] | None) -> tuple[int, int] | None:
+    if inner is None or outer is None:
+        return inner or outer
+    return max(inner[0], outer[0]), min(inner[1], outer[1])
 
 
 class Row(Struct, frozen=True):
@@ -72,6 +86,8 @@ class Answer(Struct, frozen=True):
 
 class Question(Struct, frozen=True):
     """One request to make. `params()` are the filters to add to the user's own.
+
+    Where `region.empty`, nothing matches both the planner's and the user's filter: `Answer()` it without asking.
 
     window: questions with one number form one burst: send the first only when the budget can pay `burst` calls,
         then all without a pause. A burst that breaks is no harm if `Planner.paused()` is called.
