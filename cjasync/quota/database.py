@@ -95,15 +95,15 @@ class Database:
         db.execute("COMMIT")
         db.execute("PRAGMA busy_timeout=0")
 
-    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do the work under the lock, all of it or nothing. None: not open, or another process has the lock now."""
+    def transact(self, work: Callable[[sqlite3.Connection], T], *, spin: float = SPIN_SECONDS) -> T | None:
+        """Do the work under the lock, all of it or nothing. None: not open, or another process keeps the lock."""
         db = self._db
         if db is None:
             return None
         import sqlite3
 
         try:
-            if not _begin(db):
+            if not _begin(db, spin):
                 return None
             result = work(db)
             db.execute("COMMIT")
@@ -170,8 +170,8 @@ class Database:
         return StoreError(f"{where} failed: {error} ({name or type(error).__name__})")
 
 
-def _begin(db: sqlite3.Connection) -> bool:
-    """Take the lock, if it is free within a moment."""
+def _begin(db: sqlite3.Connection, spin: float) -> bool:
+    """Take the lock, if it is free within that time."""
     import sqlite3
 
     give_up = 0.0
@@ -182,7 +182,7 @@ def _begin(db: sqlite3.Connection) -> bool:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             now = time.perf_counter()
-            give_up = give_up or now + SPIN_SECONDS
+            give_up = give_up or now + spin
             if now >= give_up:
                 return False
             time.sleep(NAP_SECONDS)

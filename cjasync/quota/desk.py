@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Callable
-from weakref import WeakSet
 
 from cjasync._clock import Clock, SystemClock
 from cjasync.errors import StoreError
@@ -41,7 +39,6 @@ class Desk:
         self._writing = False
         self._writer: asyncio.Task[None] | None = None
         self.renew()
-        _desks.add(self)
 
     def renew(self) -> None:
         """A name of its own, also in a forked process, which must not answer for its parent's requests."""
@@ -121,15 +118,3 @@ class Desk:
             self._writer = asyncio.create_task(self._write_patiently())
         if self._writer is not None:
             await self._writer
-
-
-_desks: WeakSet[Desk] = WeakSet()
-
-
-def _after_fork() -> None:
-    for desk in _desks:
-        desk.renew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

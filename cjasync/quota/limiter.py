@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, Literal, NoReturn
+from weakref import WeakSet
 
 from aiolimiter import AsyncLimiter
 
@@ -62,6 +64,10 @@ class Limiter:
         self._try_book = store.try_book
         self._interactive: dict[str, Booking] = {}
         self._background: dict[str, Booking] = {}
+        self._begin()
+        _limiters.add(self)
+
+    def _begin(self) -> None:
         self._line: Line[Ticket] = Line()
         self._server: asyncio.Task[None] | None = None
         self._alarm: asyncio.Future[None] | None = None
@@ -70,6 +76,11 @@ class Limiter:
         self._gate: AsyncLimiter | None = None
         self._opening: asyncio.Lock | None = None
         self._open = False
+
+    def forked(self) -> None:
+        """In a child process: whoever waits, waits in the parent."""
+        self._desk.renew()
+        self._begin()
 
     def try_admit(self, endpoint: Endpoint[Any]) -> Ticket | None:
         """A ticket if one is free at once: nobody waits, and the store answers without waiting. None: use `admit`."""
@@ -291,3 +302,15 @@ class Limiter:
     def _wake(self) -> None:
         if self._alarm is not None and not self._alarm.done():
             self._alarm.set_result(None)
+
+
+_limiters: WeakSet[Limiter] = WeakSet()
+
+
+def _after_fork() -> None:
+    for limiter in _limiters:
+        limiter.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

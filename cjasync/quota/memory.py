@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
+from cjasync.errors import StoreError
 from cjasync.quota.bucket import GRAIN, SECOND, Budget, Rate
 from cjasync.quota.ledger import Settlement, book, settle
 from cjasync.quota.state import Blocked, State
@@ -25,6 +28,8 @@ class MemoryStore:
         self._states: dict[str, Any] = {}
         self._calm_until = 0
         self._calm: list[Booking] = []
+        self._elsewhere = False
+        _stores.add(self)
 
     async def open(self, desk: Desk) -> None:
         """Nothing to do."""
@@ -57,6 +62,11 @@ class MemoryStore:
         return self._look(booking, desk, token, now)
 
     def _look(self, booking: Booking, desk: Desk, token: int, now: int) -> Ticket | Blocked:
+        if self._elsewhere:
+            raise StoreError(
+                "a memory store made before a fork would let each process use the whole limit; make it in the process "
+                'that uses it, or share quota="sqlite"'
+            )
         states = self._find(booking)
         wall = int(desk.wall() * SECOND)
         blocked = book(booking.claims, states, now, wall, token, desk.who)
@@ -114,8 +124,25 @@ class MemoryStore:
     async def aclose(self) -> None:
         """Nothing to let go of; clients that share this store go on."""
 
+    def forked(self) -> None:
+        """In a child process: the parent goes on counting for itself, so this copy must not."""
+        self._elsewhere = True
+        self._disturbed()
+
     def _find(self, booking: Booking) -> list[Any]:
         if booking.states is None:
             states = self._states
             booking.states = [states.setdefault(claim.key, claim.new()) for claim in booking.claims]
         return booking.states
+
+
+_stores: WeakSet[MemoryStore] = WeakSet()
+
+
+def _after_fork() -> None:
+    for store in _stores:
+        store.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from cjasync.errors import StoreError
 from cjasync.quota.bucket import SECOND
-from cjasync.quota.database import Database
+from cjasync.quota.database import SPIN_SECONDS, Database
 from cjasync.quota.ledger import Settlement, book, settle
 from cjasync.quota.places import boot_id, default_path
 from cjasync.quota.state import Blocked, Exhausted, NotBefore, State
@@ -98,7 +98,7 @@ class SQLiteStore:
 
     async def book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
         """Take all that a request needs, or nothing. Raises StoreError."""
-        return await self._patiently(desk, lambda: self.try_book(booking, desk, token))
+        return await self._patiently(desk, lambda db: self._book(db, booking, desk, token))
 
     def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
         """Write down what became of requests, unless another process holds the file."""
@@ -106,7 +106,7 @@ class SQLiteStore:
 
     async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
         """Write down what became of requests. Raises StoreError."""
-        await self._patiently(desk, lambda: self.try_settle(settlements, desk) or None)
+        await self._patiently(desk, lambda db: self._settle(db, settlements, desk))
 
     async def read(self, prefix: str, desk: Desk) -> tuple[int, dict[str, State]]:
         """The moment on the buckets' clock, and the buckets whose keys begin so. Raises StoreError."""
@@ -115,7 +115,7 @@ class SQLiteStore:
             rows = db.execute(_RANGE, (prefix, prefix + "\U0010ffff")).fetchall()
             return desk.ns() + self._ahead, {key: self._read(_decode, blob) for key, blob in rows}
 
-        return await self._patiently(desk, lambda: self._transact(scan))
+        return await self._patiently(desk, scan)
 
     async def aclose(self) -> None:
         """Close the file."""
@@ -128,11 +128,13 @@ class SQLiteStore:
         self._file.forked()
         self._opening = self._tidying = None
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+    def _transact(self, work: Callable[[sqlite3.Connection], T], spin: float = SPIN_SECONDS) -> T | None:
         try:
-            result = self._file.transact(work)
+            result = self._file.transact(work, spin=spin)
         except BaseException:
             self._known.clear()  # what was rolled back is not what it says
+            if self._file.replaced():
+                self._file.close()
             raise
         self._commits += 1
         if self._commits >= TIDY_AFTER and self._tidying is None:
@@ -144,14 +146,17 @@ class SQLiteStore:
     def _tidied(self, _done: asyncio.Future[None]) -> None:
         self._tidying = None
 
-    async def _patiently(self, desk: Desk, attempt: Callable[[], T | None]) -> T:
-        """Try until the lock is had."""
+    async def _patiently(self, desk: Desk, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Try until the lock is had, and leave the loop to others meanwhile."""
         await self.open(desk)
-        give_up = desk.ns() + PATIENCE
-        while (result := attempt()) is None:
+        give_up, pause = desk.ns() + PATIENCE, 0.001
+        while (result := self._transact(work, spin=0.0)) is None:
             if desk.ns() > give_up:
-                raise StoreError(f"another program has held the quota database {self.path} for 10 seconds")
-            await asyncio.sleep(random.uniform(0.0005, 0.002))
+                raise StoreError(
+                    f"another program has held the quota database {self.path} for {PATIENCE // SECOND} seconds"
+                )
+            await asyncio.sleep(random.uniform(pause / 2, pause))
+            pause = min(2 * pause, 0.008)
             await self.open(desk)
         return result
 
@@ -204,7 +209,6 @@ class SQLiteStore:
                 rows.append((claim.key, blob))
         if at - self._remembered >= REMEMBER:
             if self._file.replaced():
-                self._file.close()
                 raise StoreError(f"the quota database {self.path} was removed or replaced while it was in use")
             self._remembered = at
             self._era = _encode(Era(self._boot, self._ahead, at + self._ahead, wall))
