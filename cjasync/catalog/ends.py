@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from cjasync.catalog.cover import Cover, seen_prices
-from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
+from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Newer, Outgrown, Range, Spawn, Steps
 from cjasync.catalog.question import Certificate, Facts, Region, Reply, Sort
 
 BANDS_AT_ONCE = 16
@@ -20,19 +20,14 @@ COUNTS = 3  # of products without a create time: an arrival in between looks lik
 class Opening(Struct, frozen=True, tag="opening"):
     """The first question, and the whole walk if one question's window holds everything.
 
-    end: when the walk began; what is created later belongs to the next one.
+    start, end: the stretch of create times that is walked. within: the user's filter is narrower than all times.
     borders: (start, end, rows) of the windows of an earlier walk.
     """
 
     end: int
     start: int | None = None
+    within: bool = False
     borders: tuple[tuple[int | None, int, int], ...] = ()
-
-
-class Newer(Struct, frozen=True, tag="newer"):
-    """Count what the time filter of the walk leaves out: products after its end, products without a create time."""
-
-    end: int
 
 
 class Hidden(Struct, frozen=True, tag="hidden"):
@@ -46,11 +41,13 @@ class Hidden(Struct, frozen=True, tag="hidden"):
 class Closing(Struct, frozen=True, tag="closing"):
     """The last question: the newest page, and the total after the walk."""
 
+    end: int
+
 
 def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
     """Look at the first page; read everything if it is within reach, else hand out the windows."""
     everything = Listing(Region(), facts)
-    (head,) = yield [Ask(everything.region, 1, "head")]
+    (head,) = yield [Ask(everything.region, 1, "head", burst=2)]
     everything.take(1, head)
     yield Learn({"before": head.total})
     if head.total and head.total % facts.size == 0 and head.total < facts.window:
@@ -73,13 +70,30 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
             yield from cover.read(seen_prices(head))
             yield cover.certified()
         return
-    for start, end, rows in job.borders:
+    for start, end, rows in job.borders[1:]:
         yield Spawn(Range(start, end, rows))
-    left = max(1, head.total - sum(rows for _, _, rows in job.borders))
-    yield Spawn(Range(job.borders[-1][1] + 1 if job.borders else job.start, job.end, left))
+    begin, until, rows = job.borders[0] if job.borders else (job.start, job.end, head.total)
+    if job.borders:
+        yield Spawn(Range(job.borders[-1][1] + 1, job.end, max(1, head.total - sum(each[2] for each in job.borders))))
     shown = [moment for moment in head.times if moment is not None]
     if any(later < earlier for earlier, later in pairwise(shown)):
+        yield Spawn(Range(begin, until, rows))
         raise Breach("plain", "the server does not sort by create time, oldest first")
+    # In the same breath, so that the difference is what has no create time, or came this second.
+    top = min(facts.reach, facts.pages(rows))
+    (spine,) = yield [Ask(Region(job.start, job.end), top, "spine")]
+    if not job.within and (spine.error or head.total > spine.total or len(shown) < len(head.times)):
+        yield Spawn(Newer(job.end))
+    yield Spawn(Range(begin, until, rows, first=_up_to(until, spine, top, facts) if job.borders else spine))
+
+
+def _up_to(end: int, spine: Reply, top: int, facts: Facts) -> Reply | None:
+    """What this page would have been with an earlier end, if that end lies on it."""
+    cut = sum(moment is not None and moment <= end for moment in spine.times)
+    if not cut or spine.error or any(moment is None for moment in spine.times):
+        return None
+    total = (top - 1) * facts.size + cut
+    return Reply(total, spine.keys[:cut], spine.times[:cut], spine.prices[:cut], spine.era)
 
 
 def newer(job: Newer, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -107,6 +121,9 @@ def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
     """The newest page says how many products there are now."""
     (reply,) = yield [Ask(Region(), 1, "tail", "desc")]
     yield Learn({"after": reply.total})
+    untimed = sum(moment is None for moment in reply.times)
+    if 0 < untimed < len(reply.times):
+        yield Spawn(Newer(job.end))
 
 
 def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:

@@ -35,6 +35,7 @@ class Range(Struct, frozen=True, tag="range"):
     """Read everything created in [start, end]; about `rows` are there. The mode of the walk says how.
 
     known: keys of products created at `start`, in the server's order, that were read before.
+    first: the last page within reach, if it was read already.
     density: rows per second before `start`, for the modes that have to guess where a window ends.
     seen_start: a product was certainly created at `start`.
     """
@@ -43,6 +44,7 @@ class Range(Struct, frozen=True, tag="range"):
     end: int
     rows: int
     known: tuple[int, ...] = ()
+    first: Reply | None = None
     density: float | None = None
     seen_start: bool = False
 
@@ -59,10 +61,16 @@ class Unit(Struct, frozen=True, tag="unit"):
     spread: bool = False
 
 
+class Newer(Struct, frozen=True, tag="newer"):
+    """Count what the time filter of the walk leaves out: products after its end, products without a create time."""
+
+    end: int
+
+
 class Spawn(Struct, frozen=True):
     """Effect: another job, which may start now."""
 
-    job: Range | Unit
+    job: Range | Unit | Newer
 
 
 class Learn(Struct, frozen=True):

@@ -15,15 +15,15 @@ function of the answers fed and their order: an older checkpoint plus the answer
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from cjasync.catalog import borders, prices
 from cjasync.catalog.borders import Settled
-from cjasync.catalog.ends import Closing, Hidden, Newer, Opening
-from cjasync.catalog.listing import Ask, Breach, Certified, Effect, Learnt, Range, Spawn, Unit
+from cjasync.catalog.ends import Closing, Hidden, Opening
+from cjasync.catalog.listing import Ask, Breach, Certified, Effect, Learnt, Newer, Range, Spawn, Unit
 from cjasync.catalog.question import Answer, Certificate, Events, Facts, Mode, Question, Region, Reply, Row
 from cjasync.catalog.question import created_from_id, key
 from cjasync.catalog.report import Report
@@ -84,7 +84,7 @@ class Planner:
         if base.end is not None:
             end = min(end, base.end)
         known = tuple(each for each in borders.windows(earlier, facts) if each[1] < end)
-        opening = Task(0, Opening(end, base.start, known))
+        opening = Task(0, Opening(end, base.start, base.timed, known))
         return cls(State(base, now, end, facts, open_windows, [opening], categories=list(categories)))
 
     @classmethod
@@ -134,7 +134,6 @@ class Planner:
             reply = self._judged(question, run, ask, answer)
             if reply is not None:
                 run.answer(index, reply)
-                self._watch(run.task, index, reply)
                 run.advance(self._apply)
         except Learnt as found:
             self._note(str(found))
@@ -218,14 +217,6 @@ class Planner:
             error=error,
         )
 
-    def _watch(self, task: Task, index: int, reply: Reply) -> None:
-        """The first look at everything with a create time tells how much has none."""
-        state, job = self._state, task.job
-        if not (isinstance(job, Range) and job.start is None and job.end == state.end and index == 0):
-            return
-        if state.before is not None and not reply.error and not state.base.timed and state.before > reply.total:
-            self._add(Newer(state.end), 0)
-
     # -- strategies ------------------------------------------------------------------------------------------------
 
     def _begin(self, task: Task) -> None:
@@ -259,14 +250,14 @@ class Planner:
         """Add what remains to be done when all windows are certified; False when nothing does."""
         state = self._state
         if state.stage == "walk":
+            state.stage = "closing"
+            if state.after is None:
+                self._add(Closing(state.end))
+                return True
+        if state.stage == "closing":
             state.stage = "hidden"
             if state.hidden and state.facts.mode != "units":
                 self._add(Hidden(state.hidden, state.end, prices.bands(state.price_bins, state.hidden, state.facts)))
-                return True
-        if state.stage == "hidden":
-            state.stage = "closing"
-            if state.after is None:
-                self._add(Closing())
                 return True
         state.stage = "done"
         return False
@@ -283,12 +274,13 @@ class Planner:
             state.certificates.append(step.certificate)
             self._settled.add(step.certificate)
             self._certified.append(step.certificate)
-            self._forget(step.keys)
+            self._forget(step)
         elif isinstance(step, Spawn):
             if isinstance(step.job, Range) and isinstance(task.job, Range) and step.job.start != task.job.start:
                 assert step.job.start is not None
                 task.end = step.job.start - 1
-            self._add(step.job, state.tasks.index(task) + 1 if isinstance(task.job, Range) else None)
+            position = state.tasks.index(task) + 1 if isinstance(task.job, Range) else None
+            self._add(step.job, 0 if isinstance(step.job, Newer) else position)
         else:
             self._learn(step.changes)
 
@@ -315,9 +307,11 @@ class Planner:
         for question in [number for number in state.short if number // STRIDE == task.id]:
             del state.short[question]
 
-    def _forget(self, keys: Collection[int]) -> None:
+    def _forget(self, certified: Certified) -> None:
         """Products of a certified region need not be held: at once where create times tell them, else a little later."""
-        state = self._state
+        state, keys = self._state, certified.keys
+        if certified.certificate.proof == "none":
+            return  # other questions may show them again
         state.held = {item: moment for item, moment in state.held.items() if not self._settled.covers(moment)}
         state.fading.append([item for item in keys if item in state.held])
         if len(state.fading) > GENERATIONS:
@@ -355,7 +349,7 @@ class Planner:
                     job = replace(job, start=ranges[-1].start, rows=ranges.pop().rows)
                 cut = task.end is not None
                 ranges.append(replace(job, end=job.end if task.end is None else task.end))
-            elif not isinstance(job, Newer) and not (isinstance(job, Opening) and len(old) > 1):
+            elif not (isinstance(job, Opening) and len(old) > 1):
                 self._add(job)
         whole = state.facts if state.facts.mode in ("seek", "keyset") else replace(state.facts, noon=True)
         for job in ranges if state.facts.mode != "units" else ():

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cjasync.catalog.cover import unit
-from cjasync.catalog.ends import Closing, Hidden, Newer, Opening, closing, hidden, newer, opening
+from cjasync.catalog.ends import Closing, Hidden, Opening, closing, hidden, newer, opening
 from cjasync.catalog.guess import blind, plain
-from cjasync.catalog.listing import Ask, Effect, Range, Steps
+from cjasync.catalog.listing import Ask, Effect, Newer, Range, Steps
 from cjasync.catalog.question import Reply
 from cjasync.catalog.state import Task
 from cjasync.catalog.windows import keyset, seek

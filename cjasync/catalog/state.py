@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct, field
 
-from cjasync.catalog.ends import Closing, Hidden, Newer, Opening
-from cjasync.catalog.listing import Range, Unit
+from cjasync.catalog.ends import Closing, Hidden, Opening
+from cjasync.catalog.listing import Newer, Range, Unit
 from cjasync.catalog.question import Certificate, Facts, Region, Reply
 from cjasync.errors import CheckpointError
 

@@ -76,10 +76,13 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
 
 def _last_page(whole: Listing, job: Range, facts: Facts) -> Steps:
     """The last page within reach, found from what is expected; the window shrinks where the server refuses."""
-    reach, expected = facts.reach, job.rows
+    reach, expected, first = facts.reach, job.rows, job.first
     for _ in range(TRIES):
         top = min(reach, max(1, facts.pages(expected)))
-        (reply,) = yield [Ask(whole.region, top, "spine", burst=top)]
+        if first is not None:
+            reply, first = first, None
+        else:
+            (reply,) = yield [Ask(whole.region, top, "spine", burst=top)]
         if reply.error:
             reach = max(1, top // 2)
             continue

@@ -128,7 +128,7 @@ class Server:
                 row = self.rows[number]
                 self.rows[number] = Row(row.pid, row.created, what, row.category)
             elif product.created is None:
-                self.untimed.remove(number)
+                (self.untimed.remove if what else self.untimed.append)(number)
             else:
                 for shelf, places in zip(self.shelves, self.places, strict=True):
                     change = shelf.remove if what else shelf.add
