@@ -189,7 +189,9 @@ def _refused(endpoint: Endpoint[Any], http_status: int, envelope: Envelope[Any])
         cls = APIError  # `_refusal` has taken all that are really about a quota
     stale = code in _STALE_TOKEN or 401 in (code, http_status)
     passing = cls is UnavailableError
-    doubtful = passing and (broken or code != 1600000)  # "system busy" is an answer: it was not carried out
+    contradicts_itself = True in (envelope.result, envelope.success)
+    # "System busy" is an answer: it was not carried out.
+    doubtful = contradicts_itself or (passing and (broken or code != 1600000))
     return Verdict(error=cls(text, **facts), stale_token=stale, passing=passing, doubtful=doubtful, **told)
 
 

@@ -177,17 +177,26 @@ class _Listing(Generic[T]):
         return self._concurrency or self._engine.services.concurrency()
 
     async def fetch(self, number: int) -> Page[T]:
-        """One page. An empty one that contradicts its own total is asked for again."""
+        """One page. An empty one where rows were to be expected is asked for again."""
         params = {**self._start.params, self._paging.page: number, self._paging.size: self._start.size}
         page = await self._ask(number, params)
         for _ in range(EMPTY_RETRIES):
-            if not _contradicts_itself(page):
+            if not self._lacks_rows(page):
                 return page
             page = await self._ask(number, params)
-        if not _contradicts_itself(page):
+        # What stays empty is believed if it says by itself how many rows there are, or if nothing else is known.
+        if not self._lacks_rows(page) or (_says_none(page) if page.data is not None else self._total is None):
             return page
-        text = f"page {number} is empty although CJ counts {page.total} records"
+        total = page.total if page.data is not None else self._total
+        text = f"page {number} is empty although CJ counts {total} records"
         raise BadResponseError(text, endpoint=self._endpoint.path)
+
+    def _lacks_rows(self, page: Page[T]) -> bool:
+        """CJ was seen to answer with nothing for a moment, in place of rows that it knows of."""
+        if page.items or page.skipped:
+            return False
+        before = (page.number - 1) * page.size
+        return page.data is None or not _says_none(page) or before < (self._total or 0)
 
     async def _ask(self, number: int, params: Mapping[str, Any]) -> Page[T]:
         got: PageRows = await self._engine.call(self._endpoint, params)
@@ -288,6 +297,5 @@ class _Listing(Generic[T]):
             events.emit(services.hooks, skip)
 
 
-def _contradicts_itself(page: Page[Any]) -> bool:
-    """An empty page where its own total says that there are rows: CJ was seen to do that for a moment."""
-    return not page.items and not page.skipped and (page.number - 1) * page.size < (page.total or 0)
+def _says_none(page: Page[Any]) -> bool:
+    return (page.number - 1) * page.size >= (page.total or 0)

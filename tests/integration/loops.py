@@ -24,6 +24,7 @@ MAKERS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 def run_clean(main: Coroutine[Any, Any, Any], kind: Kind = "asyncio") -> Any:
     """Run it; no task, no complaint of the loop, no unclosed thing and no warning may be left."""
     complaints: list[dict[str, Any]] = []
+    gc.freeze()  # what was there before need not be looked through afterwards
 
     async def alone() -> Any:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
@@ -39,5 +40,6 @@ def run_clean(main: Coroutine[Any, Any, Any], kind: Kind = "asyncio") -> Any:
         with asyncio.Runner(loop_factory=MAKERS[kind], debug=kind == "debug") as runner:
             result = runner.run(alone())
         gc.collect()
+        gc.unfreeze()
     assert complaints == []
     return result
