@@ -116,7 +116,8 @@ def read_decimal(value: Any) -> Decimal | None:
     if value is None:
         return None
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        # 3.0 is read as 3: the two are one key to whoever remembers what was read.
+        number = Decimal(repr(value).removesuffix(".0") if isinstance(value, float) else value)
         if isinstance(value, float) and len(number.as_tuple().digits) > _EXACT_DIGITS:
             raise Unreadable(f"more digits than a float keeps exactly: {show(value)}")
         if number.is_finite() and abs(number.adjusted()) <= _MAX_MAGNITUDE:
