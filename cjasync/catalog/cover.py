@@ -44,7 +44,9 @@ class Cover:
         if self.missing or self.constant:
             proof = "none" if self.missing else "constant"
         mode, found = self.facts.mode, len(self.keys)
-        return Certified(Certificate(self.region, self.total, found, self.requests, self.repaired, mode, proof), self.keys)
+        return Certified(
+            Certificate(self.region, self.total, found, self.requests, self.repaired, mode, proof), self.keys
+        )
 
     def look(self) -> Steps:
         """Read the first page, which tells how large the region is."""
@@ -74,7 +76,11 @@ class Cover:
             if (yield from self._certify(listing, total)):
                 return True
             leaf = self.facts.size  # numbered pages do not hold still here, single pages do
-        for batches in (by_price(region, total, leaf, prices), by_inventory(region), by_category(region, self.categories)):
+        for batches in (
+            by_price(region, total, leaf, prices),
+            by_inventory(region),
+            by_category(region, self.categories),
+        ):
             if batches and self.missing:
                 adds_up, complete = yield from self._parts(batches, total, prices, leaf)
                 if adds_up:
@@ -145,7 +151,7 @@ def unit(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
 
 
 def _spread(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
-    """A job per category, or else per price band: whichever adds up. Returns whether one of the filters has an effect."""
+    """A job per category, or else per price band: whichever adds up. Returns whether one of them has an effect."""
     by_name = [narrower(job.region, category=name) for name in categories if job.region.category is None]
     best: tuple[int, list[Region], list[Reply]] | None = None
     whole = job.rows
@@ -218,4 +224,3 @@ def by_category(region: Region, categories: Sequence[str]) -> list[list[Region]]
 def seen_prices(reply: Reply) -> list[int]:
     """The prices that rows of this page show."""
     return [price for price in reply.prices if price is not None]
-

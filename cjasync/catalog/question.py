@@ -38,7 +38,7 @@ class Region(Struct, frozen=True, array_like=True):
         return self.start is not None or self.end is not None
 
     def within(self, outer: Region) -> Region:
-        """What both have in common. Times stand as they are where they are given: bounds are tried out beyond `outer`."""
+        """What both have in common. Times stand as given: bounds are tried out beyond `outer` too."""
         foreign = None not in (self.category, outer.category) and self.category != outer.category
         return Region(
             start=outer.start if self.start is None else self.start,

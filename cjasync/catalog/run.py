@@ -26,7 +26,9 @@ class Run:
     def __init__(self, task: Task, categories: Sequence[str]) -> None:
         assert task.facts is not None
         self.task = task
-        strategy = RANGES.get(task.facts.mode, unit) if isinstance(task.job, Range) else OTHERS.get(type(task.job), unit)
+        strategy = (
+            RANGES.get(task.facts.mode, unit) if isinstance(task.job, Range) else OTHERS.get(type(task.job), unit)
+        )
         self._steps: Steps = strategy(task.job, task.facts, list(categories))
         self._batch: range | None = None
         self._asked = 0

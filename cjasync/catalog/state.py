@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cjasync.catalog.ends import Closing, Hidden, Opening
 from cjasync.catalog.listing import Newer, Range, Unit
@@ -34,7 +35,7 @@ class State(Struct):
 
     held: products delivered whose window is not certified yet, with their create time, so that none comes twice.
     fading: those without a create time of the windows certified last: a neighbour may still show them.
-    readable_ids: every id seen carries a create time.
+    readable_ids: the ids on the first page all carry a create time. times_shown: some row showed its own.
     price_bins: timed products per price bin. short: how often a question was answered with too few rows.
     """
 
@@ -59,11 +60,25 @@ class State(Struct):
     hidden: int = 0
     unstable: int = 0
     readable_ids: bool = True
+    times_shown: bool = False
     requests: int = 0
     received: int = 0
     unique: int = 0
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def add(self, job: Job, position: int | None = None) -> None:
+        """Put a job in the queue, at its end if no position is given."""
+        self.tasks.insert(len(self.tasks) if position is None else position, Task(self.next_id, job))
+        self.next_id += 1
+
+    def end_at(self, end: int) -> None:
+        """Let the walk end there, as far as its last window is not begun."""
+        last, end = self.end, self.facts.clear_of_lunch(end)
+        self.end = end if self.base.end is None else min(end, self.base.end)
+        for task in self.tasks:
+            if isinstance(task.job, Range) and task.job.end == last and task.facts is None:
+                task.job = replace(task.job, end=self.end)
 
 
 _encoder = msgspec.msgpack.Encoder()

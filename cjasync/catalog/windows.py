@@ -141,9 +141,7 @@ def _close(
     yield from _settle(closed, top, facts, categories, job.start if job.seen_start else None)
 
 
-def _settle(
-    listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None
-) -> Steps:
+def _settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None) -> Steps:
     """Read the rest, certify; where numbered pages do not suffice, go through the region page by page."""
     region = listing.region
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cjasync.catalog.planner import Planner
@@ -44,7 +44,9 @@ def sizes(draw: st.DrawFn) -> tuple[int, int]:
     return size, size * draw(st.integers(3, 6))
 
 
-def run(catalogue: Catalogue, shape: tuple[int, int], *, in_flight: int = 4, crash: float = 0.1, **server: object) -> Walk:
+def run(
+    catalogue: Catalogue, shape: tuple[int, int], *, in_flight: int = 4, crash: float = 0.1, **server: object
+) -> Walk:
     size, window = shape
     planner = Planner.start(now=START, page_size=size, window=window)
     simulated = Server(catalogue, window=window, size=size, **server)  # type: ignore[arg-type]
@@ -100,6 +102,8 @@ def test_a_window_that_is_not_what_was_said(
     catalogue: Catalogue, shape: tuple[int, int], pages: int, smaller: int, data: st.DataObject
 ) -> None:
     size, window = shape
-    planner = Planner.start(now=START, page_size=size * smaller, window=data.draw(st.sampled_from([None, window, 60 * size])))
+    planner = Planner.start(
+        now=START, page_size=size * smaller, window=data.draw(st.sampled_from([None, window, 60 * size]))
+    )
     server = Server(catalogue, window=size * pages, size=size)
     complete(walk(planner, server, catalogue, in_flight=3, most=20_000))

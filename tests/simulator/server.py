@@ -150,7 +150,9 @@ class Server:
         descending = "sort" in self.ignore or question.sort == "desc"
         offset = (question.page - 1) * size
         region = question.region
-        filters = {name: getattr(region, name) for name in ("price", "category", "inventory") if name not in self.ignore}
+        filters = {
+            name: getattr(region, name) for name in ("price", "category", "inventory") if name not in self.ignore
+        }
         untimed = self.untimed if start is None and end is None else []
         if any(value is not None for value in filters.values()) or untimed:
             numbers = self._filtered(shelf, low, high, untimed, filters, descending)
@@ -193,6 +195,6 @@ class Server:
         if descending:
             timed.reverse()
         rest = [number for number in untimed if fits(number)]
-        first = self.nulls == "first" or (self.nulls == "low") != descending and self.nulls in ("low", "high")
+        first = self.nulls == "first" or ((self.nulls == "low") != descending and self.nulls in ("low", "high"))
         self.cache = (key, rest + timed if first else timed + rest)
         return self.cache[1]
