@@ -190,7 +190,7 @@ class Call(Patience):
             services.latency = response.seconds
         else:
             services.latency *= 0.99
-        verdict = read_answer(self.endpoint, response.status, response.body)
+        verdict = read_answer(self.endpoint, response.status, response.body, services.max_depth)
         if verdict.error is not None:
             conceal(verdict.error, self.endpoint, self.request, exchange.token)
         ticket = exchange.ticket

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin
 import msgspec
 from msgspec import Raw, Struct
 
+from cjasync._nesting import is_deeper
 from cjasync.models._build import build, objections, read_field, readable
 from cjasync.models._model import Model
 from cjasync.models._pages import ContentData, ListData, SearchData, SearchGroup
@@ -104,12 +105,16 @@ class AnswerDecoder(Generic[T]):
             unread: Any = self._origin[Raw]
             self._raw = msgspec.json.Decoder(Envelope[unread], strict=False)
 
-    def decode(self, body: bytes) -> tuple[Envelope[Any], Any]:
-        """The envelope, and the value if the envelope tells of success. `Malformed` if it is none."""
+    def decode(self, body: bytes, max_depth: int = 64) -> tuple[Envelope[Any], Any]:
+        """The envelope, and the value if the envelope tells of success. `Malformed` if it is none.
+
+        max_depth: levels of nesting that an answer may have which fits no model and is taken to pieces. (Of one that
+        fits, only what the models ask for is looked at, which is not deep.)
+        """
         try:
             envelope: Envelope[Any] = self._fast.decode(body)
         except _BROKEN:
-            return self._decode_slowly(body)
+            return self._decode_slowly(body, max_depth)
         if not envelope.succeeded:
             return envelope, None
         data = envelope.data
@@ -126,15 +131,17 @@ class AnswerDecoder(Generic[T]):
             raw = self._raw.decode(body).data
             return envelope, Rows.of(*self._rows(raw, rows))
         if self._is_model and data is not None and not readable(self._model, (data,)):
-            return self._decode_slowly(body)
+            return self._decode_slowly(body, max_depth)
         return envelope, bool(data) if self._model is bool else data
 
-    def _decode_slowly(self, body: bytes) -> tuple[Envelope[Any], Any]:
+    def _decode_slowly(self, body: bytes, max_depth: int) -> tuple[Envelope[Any], Any]:
         if self._is_page:
             with suppress(*_BROKEN):  # a sound page around an odd row takes one more pass, anything else three
                 envelope: Envelope[Any] = self._raw.decode(body)
                 if envelope.succeeded and envelope.data is not None:
                     return envelope, PageRows(envelope.data, *self._rows(envelope.data.rows()))
+        if is_deeper(body, max_depth):
+            raise Malformed(f"is nested deeper than max_depth, {max_depth} levels")
         return self._decode_piecemeal(body)
 
     def _decode_piecemeal(self, body: bytes) -> tuple[Envelope[Any], Any]:

@@ -109,11 +109,11 @@ def _decoder_of(endpoint: Endpoint[Any]) -> AnswerDecoder[Any]:
     return decoder
 
 
-def read_answer(endpoint: Endpoint[Any], http_status: int, body: bytes) -> Verdict:
+def read_answer(endpoint: Endpoint[Any], http_status: int, body: bytes, max_depth: int = 64) -> Verdict:
     """Judge an answer: CJ's code first, then the HTTP status, then the shape."""
     try:
         if 200 <= http_status < 300:
-            envelope, value = _decoder_of(endpoint).decode(body)
+            envelope, value = _decoder_of(endpoint).decode(body, max_depth)
             if envelope.succeeded:
                 return Verdict(value, points=envelope.points_info, request_id=envelope.request_id)
         else:

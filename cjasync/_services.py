@@ -62,6 +62,7 @@ class Services:
         hooks: Sequence[events.Hook],
         coalesce: bool,
         cache: bool,
+        max_depth: int,
         wait_when_exhausted: bool,
     ) -> None:
         self.base_url = base_url
@@ -77,6 +78,7 @@ class Services:
         self.flights = Flights(clock)
         self.coalesce = coalesce
         self.cache = cache
+        self.max_depth = max_depth
         self.wait_when_exhausted = wait_when_exhausted
         self.budget = RetryBudget()
         self.closed = False

@@ -125,6 +125,7 @@ class CJClient:
             hooks=hooks,
             coalesce=config.coalesce,
             cache=config.cache,
+            max_depth=config.max_depth,
             wait_when_exhausted=config.on_exhausted == "wait",
         )
         self._engine = Engine(self._services, options)

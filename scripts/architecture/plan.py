@@ -23,7 +23,18 @@ FLOORS = (
     Floor("engine", ("_engine", "_call", "_services")),
     Floor(
         "parts of a request",
-        ("_decode", "_flights", "_patience", "_protocol", "_retry", "_transport", "_watchdog", "auth", "quota"),
+        (
+            "_decode",
+            "_flights",
+            "_nesting",
+            "_patience",
+            "_protocol",
+            "_retry",
+            "_transport",
+            "_watchdog",
+            "auth",
+            "quota",
+        ),
     ),
     Floor("ground", ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params", "_raw", "_secret")),
 )
