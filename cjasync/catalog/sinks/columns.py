@@ -70,8 +70,7 @@ class PageConverter:
 
     def __init__(self, layout: Layout, cells: Mapping[CellKind, Callable[[Any], Any]]) -> None:
         self._model = layout.model
-        told = {kind: _unless_none(convert) for kind, convert in cells.items()}
-        self._sources = [_source(field, layout.model, told) for field in layout.model.__model_fields__.values()]
+        self._sources = [_source(field, layout.model, cells) for field in layout.model.__model_fields__.values()]
 
     def __call__(self, rows: Sequence[Model]) -> list[Sequence[Any]]:
         """The page's columns, in the order of the layout."""
@@ -156,8 +155,12 @@ def _source(
     cell = cells.get(kind)
 
     read = field.kind.read
+
+    def converted(value: Any) -> Any:
+        return value if value is None or cell is None else cell(value)
+
     if _is_span(field):
-        spans = _Memo(lambda raw: tuple(end if cell is None else cell(end) for end in _low_and_high(read(raw))))
+        spans = _Memo(lambda raw: tuple(map(converted, _low_and_high(read(raw)))))
 
         def two_columns(raw: Raw) -> tuple[Sequence[Any], ...]:
             pairs = spans.column(_told(raw, places))
@@ -165,7 +168,7 @@ def _source(
 
         return two_columns
     if kind == "decimal":
-        numbers = _Memo(lambda raw: read(raw) if cell is None else cell(read(raw)))
+        numbers = _Memo(lambda raw: converted(read(raw)))
         return lambda raw: (numbers.column(_told(raw, places)),)
     exact = _reader(field)
 
@@ -173,13 +176,9 @@ def _source(
         column = _told(raw, places)
         if exact is not None:
             column = exact(column)
-        return (column if cell is None else list(map(cell, column)),)
+        return (column if cell is None else [None if each is None else cell(each) for each in column],)
 
     return one_column
-
-
-def _unless_none(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else convert(value)
 
 
 def _told(raw: Raw, places: Sequence[int]) -> Sequence[Any]:
