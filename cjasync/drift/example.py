@@ -30,6 +30,7 @@ def secrets_in(value: Any, depth: int = 0) -> Iterator[str]:
     """What stands under a name that tells of a secret, so that it can be hidden wherever else it stands."""
     if depth > _DEEPEST:
         return
+    value = read_json(value)
     if isinstance(value, dict):
         for name, inner in value.items():
             if _SECRET_NAME.search(name) and type(inner) in (str, int) and len(str(inner)) > 3:

@@ -257,9 +257,10 @@ def test_no_example_holds_a_secret():
         "openEmail": "jane.doe@example.com",
         "owner": {"id": "18452", "mail": "jane.doe@example.com", "note": "call jane.doe@example.com"},
         "oldToken": "abcdef",
-        "copied": "18452",
+        "copied": "18452 ghijkl",
+        "loginToken": "qz7",  # too short to be looked for anywhere else
         "header": TOKEN,
-        "packed": json.dumps({"accessToken": "abcdef", "list": [{"openId": 18452}]}),
+        "packed": json.dumps({"accessToken": "ghijkl", "list": [{"openId": 18452}]}),
         "deep": {"a": {"b": {"c": {"d": {"e": 18452}}}}},
         TOKEN: 1,
         "18452": 1,
@@ -267,7 +268,7 @@ def test_no_example_holds_a_secret():
     report = compared("setting/get", answer(data), answer({"root": [TOKEN, "jane.doe@example.com"]}))
     text = f"{report} {json.dumps(report.as_dict())}"
     assert len(report.changes) >= 8
-    for secret in ("18452", "jane.doe", "abcdef", "eyJ", TOKEN[:12]):
+    for secret in ("18452", "jane.doe", "abcdef", "ghijkl", "qz7", "eyJ", TOKEN[:12]):
         assert secret not in text
 
 
