@@ -16,7 +16,15 @@ from cjasync.config import Plan
 
 LIST, SEARCH = "product/list", "product/listV2"
 ACCOUNT, STOCK = "setting/get", "product/stock/queryByVid"
-NO_LIMITS = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
+NO_LIMITS = Plan(
+    qps=None,
+    ip_qps=None,
+    accounts_per_ip=None,
+    daily_calls=None,
+    daily_points=None,
+    list_window=None,
+    listv2_window=None,
+)
 
 
 def file_of(folder: Path, path: str, number: int = 0) -> Path:
@@ -32,12 +40,12 @@ def bodies(*, list_pages: int = 1, search_pages: int = 1) -> Iterator[Path]:
         yield Path(folder)
 
 
-def pages(folder: Path, path: str = LIST) -> list[bytes]:
-    """All pages of a listing in the folder."""
-    found: list[bytes] = []
-    while (file := file_of(folder, path, len(found))).exists():
-        found.append(file.read_bytes())
-    return found
+def pages(folder: Path, path: str = LIST) -> Iterator[bytes]:
+    """All pages of a listing in the folder, one after another."""
+    number = 0
+    while (file := file_of(folder, path, number)).exists():
+        yield file.read_bytes()
+        number += 1
 
 
 def make(folder: str, list_pages: int, search_pages: int) -> None:
@@ -68,6 +76,8 @@ async def _make(folder: Path, list_pages: int, search_pages: int) -> None:
         for n in range(search_pages):
             await fetch(SEARCH, n, page=n + 1, size=100)
         await fetch(ACCOUNT)
-        pid = msgspec.json.decode(pages(folder)[0])["data"]["list"][0]["pid"]
-        variants = msgspec.json.decode(await fetch("product/variant/query", pid=pid))
-        await fetch(STOCK, vid=variants["data"][0]["vid"])
+        for row in msgspec.json.decode(next(pages(folder)))["data"]["list"]:
+            variants = msgspec.json.decode(await fetch("product/variant/query", pid=row["pid"]))["data"]
+            if variants:  # not every product has some
+                await fetch(STOCK, vid=variants[0]["vid"])
+                return

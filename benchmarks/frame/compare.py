@@ -60,9 +60,10 @@ class Comparison(Struct):
         """A/A: the base against its own copy."""
         return self.ratio(self.base + COPY)
 
-    def figure(self, name: str, to: str | None = None) -> Figure:
-        """A ratio, with what tells whether it may be judged."""
-        return Figure(round(self.ratio(name, to), 4), round(self.copy, 4))
+    def figure(self, name: str, to: str | None = None, *, inverse: bool = False) -> Figure:
+        """A ratio, with what tells whether it may be judged. inverse: of the times, where less is better."""
+        ratio = self.ratio(name, to)
+        return Figure(round(1 / ratio if inverse else ratio, 4), round(self.copy, 4))
 
 
 async def compare_async(

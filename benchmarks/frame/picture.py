@@ -14,10 +14,12 @@ _STYLE = """
 text { font: 13px system-ui, "Segoe UI", Helvetica, Arial, "DejaVu Sans", sans-serif; fill: #3d4754 }
 .title { font-weight: 600; font-size: 14px; fill: #10151c } .small { font-size: 11px; fill: #5b6675 }
 .page { fill: #ffffff } .peer { fill: #b9c4d0 } .ours { fill: #2f6fb3 } .mine { font-weight: 600; fill: #10151c }
+text { paint-order: stroke; stroke: #ffffff; stroke-width: 3px }
 .target { stroke: #c2410c; stroke-width: 1.5; stroke-dasharray: 4 3 }
 @media (prefers-color-scheme: dark) {
-  text { fill: #b4bfcc } .title, .mine { fill: #f0f4f8 } .small { fill: #93a0b0 }
-  .page { fill: #10151c } .peer { fill: #46525f } .ours { fill: #6fb1f5 } .target { stroke: #fb923c }
+  text { fill: #b4bfcc; stroke: #10151c } .title, .mine { fill: #f0f4f8 } .small { fill: #93a0b0 }
+  .page { fill: #10151c } .peer { fill: #46525f } .ours { fill: #6fb1f5 } text { paint-order: stroke; stroke: #ffffff; stroke-width: 3px }
+.target { stroke: #fb923c }
 }
 """
 
@@ -52,7 +54,7 @@ def _chart(chart: Chart) -> tuple[list[str], int]:
     if chart.target is not None:
         x, bottom = _LABEL + room * chart.target / longest, _HEAD + len(chart.bars) * (_BAR + _GAP)
         parts.append(f'<line class="target" x1="{x:.1f}" x2="{x:.1f}" y1="{_HEAD - 6}" y2="{bottom}"/>')
-        text = f"target {_number(chart.target)}{_after(chart.unit)}"
+        text = f"{'at most' if chart.less else 'at least'} {_number(chart.target)}{_after(chart.unit)}"
         parts.append(f'<text class="small" x="{x:.1f}" y="{bottom + 12}" text-anchor="middle">{escape(text)}</text>')
     return parts, height
 

@@ -37,12 +37,13 @@ class Bar(Struct, frozen=True):
 
 
 class Chart(Struct, frozen=True):
-    """Bars of one unit; `target` is drawn as a line across them."""
+    """Bars of one unit; `target` is drawn as a line across them. less: shorter is better."""
 
     title: str
     unit: str
     bars: list[Bar]
     target: float | None = None
+    less: bool = False
 
 
 class Findings(Struct, kw_only=True):
