@@ -52,7 +52,7 @@ class DuckdbSink(UpsertingSink, PartsSink):
 
     def _connect(self, path: Path, *, read_only: bool = False) -> Any:
         try:
-            return duckdb.connect(str(path), read_only=read_only, config={"memory_limit": "512MB", "threads": 2})
+            return duckdb.connect(str(path), read_only=read_only, config={"memory_limit": "256MB", "threads": 2})
         except duckdb.IOException as error:
             if "lock" in str(error):
                 raise durable.in_use(path) from None
