@@ -18,7 +18,7 @@ from cjasync import __version__, errors
 from cjasync._clock import Clock
 from cjasync._protocol import TOKEN_HEADER, Request
 from cjasync._watchdog import Watchdog, Watched
-from cjasync.errors import BadResponseError, CJError, ClosedError, ConnectError, TransportError
+from cjasync.errors import BadResponseError, CJError, ClosedError, ConnectError, StoreError, TransportError
 from cjasync.quota import Ticket
 
 CONNECT_SECONDS = 15.0
@@ -71,7 +71,12 @@ class Exchange(Watched):
             self.ticket.lost()
             self.ticket = None
             watchdog.stop(self)
-        self.ticket = self._admission.try_admit() or await self._admission.admit()
+        try:
+            self.ticket = self._admission.try_admit() or await self._admission.admit()
+        except CJError:
+            raise
+        except Exception as error:  # of a store that a user brings; it must not pass for one of the network
+            raise StoreError(f"the request was not admitted: {error!r}") from error
         self._left = False
         if self.token is not None:
             request.headers[TOKEN_HEADER] = self.token
@@ -239,14 +244,28 @@ def _translated(error: Exception, sent: bool) -> CJError:
         return ConnectError(f"no connection: {error}")
     if isinstance(error, asyncio.TimeoutError):
         return errors.TimeoutError("no answer within the time allowed")
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
-        return BadResponseError(f"the answer broke off or is no HTTP: {error}")
+    if isinstance(error, aiohttp.ClientResponseError):
+        _clear(error)
+        return BadResponseError("the answer is no HTTP")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return BadResponseError(f"the answer broke off: {error}")
     if isinstance(error, RuntimeError) and "closed" in str(error).lower():
         return ClosedError("the session was closed")
     if isinstance(error, aiohttp.ClientError | OSError):
         words = "the connection was lost" if sent else "no connection"
         return (TransportError if sent else ConnectError)(f"{words}: {str(error) or type(error).__name__}")
     return TransportError(f"{type(error).__name__}: {error}")
+
+
+def _clear(error: aiohttp.ClientResponseError) -> None:
+    """Take out what it shows: the token among the headers that were sent, and the bytes that came.
+
+    Those may be the rest of an earlier answer on this connection, such as that of a login.
+    """
+    asked = error.request_info
+    error.request_info = aiohttp.RequestInfo(asked.url, asked.method, {}, asked.real_url)  # type: ignore[arg-type]
+    error.args, error.message = (), "no HTTP"
+    error.__cause__ = error.__context__ = None
 
 
 def headers_of_interest(headers: Mapping[str, str]) -> dict[str, str]:

@@ -49,6 +49,11 @@ async def run(
     async def one(value: K) -> Done[K, T]:
         try:
             awaitable = method(value, **arguments) if key is None else method(**{key: value}, **arguments)
+        except TypeError:
+            raise  # the method takes no such parameter, whatever the key
+        except Exception as error:
+            return Done(value, error=error)
+        try:
             return Done(value, await awaitable)
         except Exception as error:
             return Done(value, error=error)

@@ -30,12 +30,14 @@ from cjasync import (
     Plan,
     QuotaExhaustedError,
     RateLimitedError,
+    StoreError,
     TransportError,
     UnavailableError,
     WaitTooLongError,
     hooks,
 )
 from cjasync import TimeoutError as LateError
+from cjasync.quota.memory import MemoryStore
 from cjasync.sandbox import Sandbox
 from cjasync.sandbox.faults import Fault
 from cjasync.testing.clock import VirtualLoop
@@ -540,6 +542,18 @@ def test_waiting_for_a_reset_ends_with_the_caller_s_patience() -> None:
                 assert clock.monotonic() - began <= 30
 
     virtually(main)
+
+
+async def test_a_store_of_the_user_s_that_fails_is_not_taken_for_the_network() -> None:
+    class Broken(MemoryStore):
+        def try_book(self, *arguments: Any) -> Any:
+            raise RuntimeError("connection closed")
+
+    async with box() as sandbox, sandbox_client(sandbox, quota=Broken()) as cj:
+        with pytest.raises(StoreError, match="connection closed") as caught:
+            await cj.categories.get()
+        assert caught.value.endpoint == "product/getCategory"
+        assert sandbox.stats()["requests"] == 0
 
 
 # --- options

@@ -128,6 +128,17 @@ class Stage:
     def sends(self, path: str) -> int:
         return self.box.stats()["by_path"].get(path, 0)
 
+    def secrets_in(self, error: BaseException | None) -> bool:
+        """Whether the error, or one that it came from, shows a key or a token."""
+        tokens = self.box.account.tokens
+        secrets = [self.box.api_key] + ([tokens.access, tokens.refresh] if tokens else [])
+        while error is not None:
+            shown = f"{error!r} {error} {error.args} {vars(error)}"
+            if any(secret in shown for secret in secrets):
+                return True
+            error = error.__cause__ or error.__context__
+        return False
+
     async def told(self, path: str, call: Callable[[], Awaitable[Any]]) -> tuple[Told, Any]:
         before = self.sends(path)
         error: CJError | None = None
@@ -138,6 +149,7 @@ class Stage:
             error = raised
         if error is not None:
             assert error.endpoint, "every error says where"
+            assert not self.secrets_in(error)
             return Told(type(error).__name__, error), None
         sends = self.sends(path) - before
         return Told("answer" if sends == 1 else f"answer, {sends} sends"), value

@@ -192,6 +192,13 @@ def test_the_key_may_be_a_named_parameter_beside_others() -> None:
     assert run(every(outcomes)) == [Done(1, 7), Done(2, 14)]
 
 
+def test_a_parameter_that_the_method_does_not_take_is_told_at_once() -> None:
+    calls = Calls()
+    with pytest.raises(TypeError, match="colour"):
+        run(every(calls.run([1, 2, 3], colour="red")))
+    assert calls.asked == []
+
+
 @pytest.mark.parametrize("async_source", [False, True])
 def test_a_source_that_fails_ends_the_calls_and_says_so(async_source: bool) -> None:
     def broken() -> Any:
