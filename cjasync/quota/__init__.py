@@ -35,6 +35,7 @@ def open_store(where: str | QuotaStore) -> QuotaStore:
     """The store that a name or URL means; a store is passed through. Nothing is opened yet.
 
     memory: this process only. sqlite: a file in the user's state directory; sqlite:///path: another file.
+    redis://host:port/db: shared by machines (extra `redis`).
     """
     if not isinstance(where, str):
         return where
@@ -44,4 +45,8 @@ def open_store(where: str | QuotaStore) -> QuotaStore:
     if scheme == "sqlite":
         path = rest.removeprefix("/") if os.name == "nt" else rest
         return SQLiteStore(path or None)
+    if scheme in ("redis", "rediss") and rest:
+        from cjasync.quota.redis import RedisStore
+
+        return RedisStore(where)
     raise ConfigError(f"unknown quota store {where!r}: choose memory, sqlite, sqlite:///path or redis://host:port/db")

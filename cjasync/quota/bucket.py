@@ -138,6 +138,7 @@ class Rate(Struct, frozen=True):
     def sent(self, state: RateState, token: int, at: int) -> None:
         """The request leaves later than it was booked."""
         if self.limit is not None:
+            state.flying.pop(token, None)  # they stand in the order of their sending
             state.flying[token] = at
 
     def arrived(self, state: RateState, token: int, at: int, took: int, now: int) -> None:

@@ -1,0 +1,428 @@
+"""The ledger in Redis: the same arithmetic in one script, on a real server where there is one, else on its double."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from copy import deepcopy
+
+import fakeredis
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from cjasync._endpoint import Endpoint
+from cjasync.config import Plan
+from cjasync.errors import ConfigError, QuotaExhaustedError, StoreError
+from cjasync.quota import Limiter, PointsInfo, Refusal, open_store
+from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, Rate, Seats
+from cjasync.quota.ledger import Settlement, book, settle
+from cjasync.quota.redis import RedisStore
+from cjasync.quota.state import Exhausted, NotBefore
+from cjasync.quota.tickets import Booking, Ticket
+from cjasync.testing.clock import VirtualClock, run
+
+LIST = Endpoint(method="GET", path="product/list", answer=object, points=50)
+MS = SECOND // 1000
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The port of a redis-server of our own, or None where none is installed."""
+    program = shutil.which("redis-server")
+    if program is None:
+        yield None
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    for _ in range(500):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.01)
+    yield port
+    process.terminate()
+    process.wait()
+
+
+class Shop:
+    """Opens clients of one fresh Redis."""
+
+    def __init__(self, port: int | None) -> None:
+        self.port = port
+        self.double = fakeredis.FakeServer()
+
+    def client(self) -> Redis:
+        if self.port is None:
+            return fakeredis.FakeAsyncRedis(server=self.double)
+        return Redis(host="127.0.0.1", port=self.port)
+
+
+@pytest.fixture
+async def shop(server):
+    shop = Shop(server)
+    client = shop.client()
+    await client.flushall()
+    await client.aclose()
+    return shop
+
+
+def limiter(client: Redis, account: str = "me", on_exhausted: str = "raise", **plan) -> Limiter:
+    return Limiter(Plan(**plan), RedisStore(client=client), account=account, on_exhausted=on_exhausted)
+
+
+async def send(lim: Limiter) -> None:
+    ticket = await lim.admit(LIST)
+    ticket.sent()
+    ticket.answered()
+
+
+async def test_machines_share_one_day(shop):
+    one, two = shop.client(), shop.client()
+    here, there = (limiter(client, qps=None, ip_qps=None, daily_calls=7, daily_points=None) for client in (one, two))
+    outcomes = await asyncio.gather(*(send(lim) for lim in (here, there) * 5), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if outcome is not None]
+    assert len(refused) == 3
+    assert {type(error) for error in refused} == {QuotaExhaustedError}
+    assert refused[0].used == refused[0].limit == 7
+    usage = await there.usage()
+    assert usage["calls product/list"].used == 7
+    assert usage["calls product/list"].remaining == 0
+    assert usage["accounts at this address"].used == 1
+    for lim in (here, there):
+        await lim.aclose()
+    for client in (one, two):
+        await client.aclose()
+
+
+async def test_machines_share_one_rate(shop):
+    clients = [shop.client() for _ in range(3)]
+    sends: list[float] = []
+
+    async def machine(client):
+        lim = limiter(client, qps=10, ip_qps=None, daily_calls=25, daily_points=None)
+
+        async def worker():
+            while True:
+                try:
+                    ticket = await lim.admit(LIST)
+                except QuotaExhaustedError:
+                    return
+                ticket.sent()
+                sends.append(time.monotonic())
+                await asyncio.sleep(0.005)
+                ticket.answered()
+
+        await asyncio.gather(*(worker() for _ in range(6)))
+        await lim.aclose()
+
+    await asyncio.gather(*(machine(client) for client in clients))
+    for client in clients:
+        await client.aclose()
+    assert len(sends) == 25
+    sends.sort()
+    assert all(last - first >= 1 for first, last in zip(sends, sends[10:], strict=False))
+
+
+async def test_points_and_refusals_are_shared(shop):
+    one, two = shop.client(), shop.client()
+    here, there = (limiter(client, qps=6, ip_qps=None, daily_calls=None) for client in (one, two))
+    ticket = await here.admit(LIST)
+    ticket.sent()
+    ticket.answered(PointsInfo(56_107, 50_000, 60))
+    await asyncio.sleep(0.05)
+    points = (await there.usage())["points"]
+    assert (points.limit, points.remaining, points.source) == (56_107, 60, "server")
+    await send(there)
+    with pytest.raises(QuotaExhaustedError):
+        await here.admit(LIST)
+    free = Endpoint(method="GET", path="product/getCategory", answer=object)
+    ticket = await there.admit(free)
+    ticket.refused(Refusal(kind="qps", times=1, seconds=20))
+    await asyncio.sleep(0.05)
+    from cjasync.errors import WaitTooLongError
+
+    with pytest.raises(WaitTooLongError):
+        await here.admit(free, max_wait=10)
+    requests = (await here.usage())["requests"]
+    assert (requests.limit, requests.remaining, requests.source) == (1, 0, "server")
+    assert [hour.used for hour in points.hours] == [50]
+    for lim in (here, there):
+        await lim.aclose()
+    for client in (one, two):
+        await client.aclose()
+
+
+async def test_what_never_left_is_given_back(shop):
+    client = shop.client()
+    lim = limiter(client, qps=1, ip_qps=None)
+    (await lim.admit(LIST)).unsent()
+    await asyncio.sleep(0.05)
+    ticket = await lim.admit(LIST, max_wait=0.5)
+    assert (await lim.usage())["points"].used == 50
+    ticket.answered()
+    await lim.aclose()
+    assert (await lim.usage())["requests"].used == 1, "closing wrote it down; asking opens it again"
+    await lim.aclose()
+    await client.aclose()
+
+
+async def test_a_server_that_is_not_there_is_a_clear_error():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    store = open_store(f"redis://user:secret@127.0.0.1:{port}/3")
+    lim = Limiter(Plan(), store, account="me")
+    for _ in range(2):
+        assert lim.try_admit(LIST) is None
+        with pytest.raises(StoreError) as caught:
+            await lim.admit(LIST)
+        assert f"redis://127.0.0.1:{port}/3" in str(caught.value)
+        assert "secret" not in str(caught.value)
+    await lim.aclose()
+
+
+async def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    lim = Limiter(Plan(), open_store("redis://localhost"), account="me")
+    with pytest.raises(ConfigError, match=r"cjasync\[redis\]"):
+        await lim.admit(LIST)
+
+
+async def test_a_url_that_makes_no_sense_is_a_clear_error():
+    lim = Limiter(Plan(), RedisStore("rodis://localhost"), account="me")
+    with pytest.raises(ConfigError, match="redis URL"):
+        await lim.admit(LIST)
+
+
+class OnVirtualTime(RedisStore):
+    def clock(self, desk) -> int:
+        return int(desk.wall() * 1e6)
+
+
+def test_a_day_ends_on_the_server_too():
+    clock = VirtualClock()
+
+    async def main():
+        client = fakeredis.FakeAsyncRedis()
+        lim = Limiter(
+            Plan(qps=None, ip_qps=None, daily_calls=3, daily_points=None),
+            OnVirtualTime(client=client),
+            account="me",
+            clock=clock,
+            on_exhausted="wait",
+        )
+        for _ in range(7):
+            await send(lim)
+        await lim.aclose()
+        await client.aclose()
+
+    run(main(), clock=clock)
+    assert 2 * 86_400 <= clock.monotonic() - 1000 < 2 * 86_400 + 60
+
+
+# The script and the Python arithmetic are two renderings of the same rules: whatever happens, they must agree.
+
+claims = st.builds(
+    lambda qps, per, calls, points, cost, keep, seats, me: (
+        Seats("seats", me, seats),
+        Budget("calls", "calls", calls, keep=keep),
+        Budget("points", "points", points, cost, trickles=True),
+        Rate("ip", "ip", qps + 1),
+        Rate("account", "account", qps, per),
+    ),
+    st.integers(1, 3),
+    st.sampled_from([SECOND, SECOND // 2]),
+    st.one_of(st.none(), st.integers(3, 12)),
+    st.one_of(st.none(), st.integers(50, 300)),
+    st.sampled_from([10, 50]),
+    st.integers(0, 2),
+    st.integers(1, 2),
+    st.sampled_from(["me", "you"]),
+)
+microseconds = st.integers(0, 1_500_000)
+refusals = st.one_of(
+    st.none(),
+    st.builds(
+        Refusal,
+        kind=st.sampled_from(["qps", "daily", "points"]),
+        times=st.one_of(st.none(), st.integers(1, 2)),
+        seconds=st.integers(1, 3),
+        remaining=st.one_of(st.none(), st.integers(0, 60)),
+        limit=st.one_of(st.none(), st.integers(3, 300)),
+    ),
+)
+event = st.one_of(
+    st.tuples(st.just("book"), microseconds, st.integers(0, 2)),
+    st.tuples(st.just("book"), st.sampled_from([0, 3_600_000_000, 86_400_000_000]), st.integers(0, 2)),
+    st.tuples(st.just("sent"), microseconds, st.integers(0, 30)),
+    st.tuples(st.just("unsent"), microseconds, st.integers(0, 30)),
+    st.tuples(
+        st.just("answered"),
+        microseconds,
+        st.integers(0, 30),
+        microseconds,
+        refusals,
+        st.one_of(st.none(), st.tuples(st.sampled_from([None, 300, 1000]), st.integers(0, 300))),
+    ),
+)
+
+
+class Clockwork:
+    """A desk whose clock the test turns; the wall and the other clock are one, as on the server."""
+
+    def __init__(self) -> None:
+        self.now = 20_000 * DAY + 7 * 3600 * SECOND
+        self.who = 0
+
+    def ns(self) -> int:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now / 1e9
+
+
+class OnClockwork(RedisStore):
+    def clock(self, desk) -> int:
+        return desk.now // 1000
+
+
+@given(claims=claims, events=st.lists(event, max_size=25), answers_first=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_the_script_and_the_arithmetic_agree(claims, events, answers_first):
+    async def main():
+        client = fakeredis.FakeAsyncRedis()
+        store, desk, booking = OnClockwork(client=client), Clockwork(), Booking(claims)
+        states = [claim.new() for claim in claims]
+        marks: dict[int, int] = {}
+        if answers_first:  # enough of them to have learnt something
+            for token in range(100, 118):
+                job = Settlement(booking, token, "answered", desk.now, 50 * MS + token * MS)
+                settle(job, states, desk.now, desk.now)
+                await store.settle([job], desk)
+        for token, (kind, pause, *rest) in enumerate(events, 1):
+            desk.now += pause * 1000
+            if kind == "book":
+                desk.who = rest[0]
+                expected = book(claims, states, desk.now, desk.now, token, desk.who)
+                verdict = await store.book(booking, desk, token)
+                compare(expected, verdict)
+                if expected is None:
+                    marks[token] = states[2].charged
+                    assert verdict.charged == states[2].charged
+                continue
+            if not marks:
+                continue
+            known = list(marks)[rest[0] % len(marks)]
+            if kind == "answered":
+                took, refusal, figures = rest[1:]
+                points = None if figures is None else PointsInfo(figures[0], None, figures[1])
+                scope = "account" if refusal is not None and refusal.kind == "qps" else None
+                stop = desk.now + 2 * SECOND if scope else 0
+                job = Settlement(
+                    booking, known, kind, desk.now, took * 1000, marks[known], points, refusal, scope, stop
+                )
+            else:
+                job = Settlement(booking, known, kind, desk.now)
+            settle(job, states, desk.now, desk.now)
+            await store.settle([job], desk)
+            if kind != "sent":
+                del marks[known]
+        await same_usage(store, desk, claims, states)
+        await client.aclose()
+
+    asyncio.run(main())
+
+
+turn = st.one_of(
+    st.tuples(st.just("book"), st.sampled_from([0, 1, 2, 5, 21, 300, 1000]), st.integers(0, 3)),
+    st.tuples(st.just("answered"), st.sampled_from([0, 1, 300]), st.integers(0, 5)),
+    st.tuples(st.just("refused"), st.sampled_from([1, 300]), st.integers(0, 5)),
+)
+
+
+@given(limit=st.integers(1, 3), turns=st.lists(turn, min_size=5, max_size=40), schooling=st.integers(0, 40))
+@settings(max_examples=50, deadline=None)
+def test_the_script_lets_processes_take_turns_as_the_arithmetic_does(limit, turns, schooling):
+    async def main():
+        rate = Rate("r", "account", limit)
+        client, state, booking = fakeredis.FakeAsyncRedis(), rate.new(), Booking((rate,))
+        store, desk, out = OnClockwork(client=client), Clockwork(), []
+        jobs = [Settlement(booking, 1000 + n, "answered", desk.now, (40 + n * 7 % 11) * MS) for n in range(schooling)]
+        if jobs:
+            await store.settle(jobs, desk)
+        for job in jobs:
+            settle(job, [state], desk.now, desk.now)
+        for token, (kind, pause, n) in enumerate(turns):
+            desk.now += pause * MS
+            if kind == "book":
+                desk.who = n
+                expected = book((rate,), [state], desk.now, desk.now, token, n)
+                compare(expected, await store.book(booking, desk, token))
+                if expected is None:
+                    out.append(token)
+            elif out:
+                known, refusal = out.pop(n % len(out)), None
+                if kind == "refused":
+                    refusal = Refusal(kind="qps", times=limit, seconds=1)
+                facts = (refusal, "account", desk.now + 50 * MS) if refusal else ()
+                job = Settlement(booking, known, "answered", desk.now, 45 * MS, 0, None, *facts)
+                settle(job, [state], desk.now, desk.now)
+                await store.settle([job], desk)
+        await same_usage(store, desk, (rate,), [state])
+        await client.aclose()
+
+    asyncio.run(main())
+
+
+def compare(expected, verdict):
+    if expected is None:
+        assert isinstance(verdict, Ticket)
+    elif isinstance(expected, NotBefore):
+        assert isinstance(verdict, NotBefore)
+        assert verdict.bucket == expected.bucket
+        assert abs(verdict.at - expected.at) <= 20_000, "rounding aside"
+    else:
+        assert isinstance(verdict, Exhausted)
+        assert (verdict.bucket, verdict.used, verdict.limit) == (expected.bucket, expected.used, expected.limit)
+        assert abs(verdict.resets_at - expected.resets_at) <= 20_000
+
+
+async def same_usage(store, desk, claims, states):
+    _, found = await store.read("", desk)
+    for claim, state in zip(claims, deepcopy(states), strict=True):
+        theirs = found.get(claim.key)
+        if theirs is None:
+            continue  # never asked for
+        if isinstance(claim, Budget):
+            claim.refill(state, desk.now, desk.now)
+            claim.refill(theirs, desk.now, desk.now)
+            assert theirs.spent == state.spent
+            assert (theirs.limit, theirs.reported) == (state.limit, state.reported)
+        elif isinstance(claim, Rate):
+            claim.forget(state, desk.now, claim.per)
+            claim.forget(theirs, desk.now, claim.per)
+            assert sorted(theirs.flying) == sorted(state.flying)
+            assert theirs.away == state.away
+            assert abs(theirs.not_before - state.not_before) < 20_000
+            assert abs(theirs.delays.credit - state.delays.credit) < 20_000
+            assert abs(theirs.delays.margin - state.delays.margin) < 20_000
+        else:
+            assert theirs.seats.keys() == state.seats.keys()
+
+
+def test_grains_and_minutes_mean_the_same_there():
+    import re
+    from importlib.resources import files
+
+    script = files("cjasync.quota").joinpath("redis.lua").read_text()
+    assert re.search(rf"GRAIN, .* = {GRAIN},", script)
+    assert MINUTE == 60 * SECOND
