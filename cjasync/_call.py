@@ -81,17 +81,21 @@ class Call(Patience):
         self.empty: Verdict | None = None
         self.lost: OutcomeUnknownError | None = None
 
+    def begin(self) -> None:
+        """The caller's time runs from now on, unless the client cannot be used."""
+        self.services.check_usable(self.endpoint.path)
+        super().begin()
+
     async def run(self) -> Any:
         """The value of the answer, after as many attempts as it takes."""
         services, endpoint = self.services, self.endpoint
         from cjasync._transport import Exchange  # aiohttp is loaded by the first call, not by `import cjasync`
 
-        services.check_loop()
+        self.begin()
         task = asyncio.current_task()
         assert task is not None, "calls are made from a task"
         # A call inside a call (a login) must not end its task's registration for the outer one.
         outermost = services.begin(task)
-        self.begin()
         if services.hooks:
             self.began = self.clock.monotonic()
             self._tell(events.CallStarted)

@@ -90,8 +90,6 @@ class Services:
 
     def begin(self, task: asyncio.Task[Any]) -> bool:
         """A call begins; whether it is the outermost of its task, which has to `end` it."""
-        if self.closed:
-            raise ClosedError("the client is closed")
         self.budget.called()
         outermost = task not in self._running
         self._running.add(task)
@@ -103,12 +101,14 @@ class Services:
         if self._all_done is not None and not self._running and not self._all_done.done():
             self._all_done.set_result(None)
 
-    def check_loop(self) -> None:
-        """Raise ClosedError in another event loop than that of the first call."""
+    def check_usable(self, path: str) -> None:
+        """Raise ClosedError when closed, and in another event loop than that of the first call."""
+        if self.closed:
+            raise ClosedError("the client is closed", endpoint=path)
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._loop is not None:
-                raise ClosedError("this client belongs to another event loop; make one client per loop")
+                raise ClosedError("this client belongs to another event loop; make one client per loop", endpoint=path)
             self._loop = loop
 
     async def finish(self, grace: float) -> None:

@@ -85,8 +85,9 @@ def test_use_after_close_is_a_typed_error() -> None:
                 lambda: cj.with_raw(cj.products.query, pid="1"),
                 lambda: _collect(cj.products.list()),
             ):
-                with pytest.raises(ClosedError, match="the client is closed"):
+                with pytest.raises(ClosedError, match="the client is closed") as caught:
                     await use()
+                assert caught.value.endpoint
             (done,) = [done async for done in cj.bulk(cj.products.query, ["1"], key="pid")]
             assert isinstance(done.error, ClosedError)
             assert box.stats()["requests"] == 1
@@ -378,6 +379,34 @@ def test_a_client_made_outside_of_any_loop_works_in_the_first_that_uses_it() -> 
 
     run_clean(main())
     run_clean(cj.aclose())
+
+
+def test_a_read_is_not_shared_across_loops() -> None:
+    """A loop cannot be woken by another: who joined a read there would wait for ever."""
+    told: list[BaseException] = []
+
+    def thread(cj: CJClient) -> None:
+        async def join() -> None:
+            async with asyncio.timeout(5):
+                await cj.products.query(pid="1")
+
+        try:
+            asyncio.run(join())
+        except ClosedError as error:
+            told.append(error)
+
+    async def main() -> None:
+        async with sandbox() as box, sandbox_client(box, grace=0) as cj:
+            box.faults.add(Fault("stall"))
+            call = asyncio.ensure_future(cj.products.query(pid="1"))
+            await arrived(box)
+            await asyncio.to_thread(thread, cj)
+            await cj.aclose()
+            with pytest.raises(ClosedError):
+                await call
+
+    run_clean(main())
+    assert "belongs to another event loop" in str(told[0])
 
 
 def test_clients_in_two_threads_each_with_its_loop() -> None:
