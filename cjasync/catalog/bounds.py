@@ -13,6 +13,7 @@ from itertools import pairwise
 from cjasync.catalog.listing import Ask, Breach, Learn, Learnt, Steps
 from cjasync.catalog.question import Facts, Mode, Region, Reply
 
+WITNESSES = 2  # moments that are tried before anything is concluded
 QUARTER = 900  # every zone on earth is a multiple of a quarter of an hour
 WIDEST = 14 * 4  # and at most 14 hours from UTC
 FAR = 30 * 86400
@@ -35,7 +36,7 @@ def check_inside(moments: Sequence[int], region: Region, facts: Facts) -> Steps:
     if early or (region.end is not None and last > region.end):
         if facts.at_lunch(region.start) or facts.at_lunch(region.end):
             raise Learnt({"noon": True}, NOON)
-        yield from calibrate((region.start if early and region.start is not None else last, first), facts)
+        yield from calibrate((region.start if early and region.start is not None else last, first, *moments), facts)
         raise Breach(unsorted(facts), "rows lie outside the times that were asked for")
 
 
@@ -52,7 +53,8 @@ def calibrate(moments: Iterable[int], facts: Facts) -> Steps:
     if facts.times == "id":
         raise Breach("blind", "ids do not carry the time that the filter goes by")
     suspects = []
-    for moment in dict.fromkeys(moments):
+    sure = dict.fromkeys(moment for moment in moments if facts.unit(moment) == (moment, moment))
+    for moment in [*sure][:WITNESSES]:
         if (yield from _exact(moment)):
             break
         suspects.append(moment)
@@ -66,7 +68,7 @@ def calibrate(moments: Iterable[int], facts: Facts) -> Steps:
             (reply,) = yield [Ask(Region(end=moment + 1), 1, "bounds", "desc")]
             if moment in reply.times:
                 raise Learnt({"before": True}, "createTimeTo excludes its own second")
-    yield Learn({"checked": True})
+    yield Learn({"checked": True, "checked_start": True})
 
 
 def _admits(moment: int, bound: int) -> Steps:

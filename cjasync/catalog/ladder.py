@@ -48,7 +48,8 @@ def cut_anew(state: State) -> None:
             job = Range(job.start, job.end, max(state.before, facts.window + 1))
         if isinstance(job, Range):
             if child and unread[-1].end + 1 == job.start:
-                job = replace(job, start=unread[-1].start, rows=unread.pop().rows)
+                before = unread.pop()
+                job = replace(job, start=before.start, rows=before.rows, seen_start=before.seen_start)
             child = task.end is not None
             unread.append(replace(job, end=job.end if task.end is None else task.end))
         else:
@@ -61,5 +62,5 @@ def cut_anew(state: State) -> None:
     for job in unread:
         start = job.start if job.start is None else whole.unit(job.start)[0]
         end = job.end if job.end == state.end else whole.unit(job.end + 1)[0] - 1
-        state.add(Range(start, end, job.rows))
+        state.add(Range(start, end, job.rows, seen_start=job.seen_start and start == job.start))
     state.end_at(state.end)

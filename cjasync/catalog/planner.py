@@ -62,7 +62,7 @@ class Planner:
     ) -> Planner:
         """A new walk.
 
-        now: seconds since 1970; products created later belong to the next walk.
+        now: seconds since 1970. What is created while the walk runs, it may bring or leave to the next one.
         window: rows that one question reaches, if known; None where there is no limit.
         within: the part of the user's filter that the planner itself uses (time, price, category, inventory).
         categories: ids of all categories, if at hand: the last resort of cutting.
@@ -71,13 +71,13 @@ class Planner:
         """
         base = within or Region()
         facts = facts or Facts(size=page_size, window=max(page_size, window or DEFAULT_WINDOW))
-        # Until the filter's clock is known, the end must not come before now by any clock.
-        end = facts.clear_of_lunch(now + SLACK + (0 if facts.checked else EAST - facts.zone))
+        # The end must not come before now by any clock that the filter may go by.
+        end = facts.clear_of_lunch(now + SLACK + EAST - facts.zone)
         if base.end is not None:
             end = min(end, base.end)
         known = tuple(each for each in borders.windows(earlier, facts) if each[1] < end)
         opening = Task(0, Opening(end, base.start, base.timed, known))
-        return cls(State(base, now, end, facts, open_windows, [opening], categories=list(categories)))
+        return cls(State(base, end, facts, open_windows, [opening], categories=list(categories)))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Planner:
@@ -217,8 +217,6 @@ class Planner:
                     state.facts = replace(state.facts, mode="keyset")
             elif name in ("checked", "checked_start", "capped"):
                 state.facts = replace(state.facts, **{name: value})
-                if state.facts.checked:
-                    state.end_at(state.now + SLACK)
             else:
                 setattr(state, name, value)
 

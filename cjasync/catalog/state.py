@@ -40,7 +40,6 @@ class State(Struct):
     """
 
     base: Region
-    now: int
     end: int
     facts: Facts
     open_windows: int

@@ -35,7 +35,7 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     seen_start = start == moments[-1]
     closed = Listing(Region(job.start, start - 1), facts)
     if not seen_start and not facts.checked_start:
-        yield from calibrate((moments[-1],), facts)
+        yield from calibrate((moments[-1], *moments), facts)
     if cut:
         below = (top - 1) * facts.size + cut
         yield Spawn(Range(start, job.end, _left(spine.total - below, facts), seen_start=seen_start))
@@ -47,7 +47,7 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         (first,) = yield [Ask(whole.region, 1)]
         if any(moment is not None and moment > start for moment in first.times):
             raise Breach("plain", "the server does not sort by create time, oldest first")
-        yield from calibrate((moments[-1],), facts)
+        yield from calibrate((moments[-1], *moments), facts)
     below = 0
     if job.start is None or start > job.start:
         yield from closed.ask([1])
@@ -58,7 +58,7 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     if not below or top - below // facts.size > FEW_PAGES:
         yield from second.look()
         if second.total < len(spine.keys):
-            yield from calibrate((moments[-1],), facts)
+            yield from calibrate((moments[-1], *moments), facts)
     if not below or second.total > facts.window:
         if stop < job.end:
             yield Spawn(Range(stop + 1, job.end, _left(spine.total - below - second.total, facts)))
@@ -69,7 +69,7 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         return
     top, known = yield from _back_to(start, whole, closed, spine, top)
     if closed.totals[top][0] != below:
-        yield from calibrate((moments[-1],), facts)
+        yield from calibrate((moments[-1], *moments), facts)
     yield Spawn(Range(start, job.end, _left(spine.total - below, facts), known, seen_start=seen_start))
     yield from _close(closed, top, below, job, moments, facts, categories)
 
@@ -135,7 +135,7 @@ def _close(
         count = closed.totals[top - 1][0]
         doubtful = count < below if facts.at_lunch(closed.region.end) else count < (top - 1) * facts.size
         if doubtful or (count != below and not facts.checked):
-            yield from calibrate((moments[-1], moments[0]), facts)
+            yield from calibrate((moments[-1], *moments), facts)
         elif not facts.checked:
             yield Learn({"checked": True})
     yield from _settle(closed, top, facts, categories, job.start if job.seen_start else None)
@@ -156,7 +156,7 @@ def _settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str],
     if seen_start is not None:
         first = min(listing.times, default=None)
         if first != seen_start:
-            yield from calibrate((seen_start, seen_start if first is None else first), facts)
+            yield from calibrate((seen_start, *sorted(listing.times)[: facts.size]), facts)
         elif not facts.checked_start:
             yield Learn({"checked_start": True})
     yield from check_inside(listing.times, region, facts)
@@ -206,7 +206,7 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
             second = Cover(Region(start, min(stop, end)), facts, categories)
             yield from second.look()
             if second.total < facts.size:
-                yield from calibrate((moments[-1],), facts)
+                yield from calibrate((moments[-1], *moments), facts)
             yield from second.read(seen_prices(reply))
             found.update(second.keys)
             requests += second.requests
