@@ -18,9 +18,10 @@ PATIENCE = 30
 SLOW = ["--qps", "8"]
 
 
-def until(condition):
+def until(condition, process):
     deadline = time.monotonic() + PATIENCE
     while not condition():
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -37,7 +38,7 @@ def some_rows(partial):
 def test_ctrl_c_keeps_what_was_fetched(cj, cjasync, started, name):
     partial = Path(f"{name}.partial")
     process = started("pull", "--out", name, "--page-size", "40", *cj.access, *SLOW)
-    until(lambda: some_rows(partial))
+    until(lambda: some_rows(partial), process)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
@@ -57,7 +58,7 @@ def test_ctrl_c_keeps_what_was_fetched(cj, cjasync, started, name):
 
 def test_with_json_an_interruption_is_json_too(cj, started):
     process = started("pull", "--out", "p.jsonl", "--page-size", "40", "--json", *cj.access, *SLOW)
-    until(lambda: some_rows(Path("p.jsonl.partial")))
+    until(lambda: some_rows(Path("p.jsonl.partial")), process)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=PATIENCE)
     told = json.loads(out)
@@ -68,7 +69,7 @@ def test_with_json_an_interruption_is_json_too(cj, started):
 
 def test_kill_9_loses_no_committed_row(cj, cjasync, started):
     process = started("pull", "--out", "p.csv", "--page-size", "40", *cj.access, *SLOW)
-    until(lambda: some_rows(Path("p.csv.partial")))
+    until(lambda: some_rows(Path("p.csv.partial")), process)
     process.kill()
     process.communicate()
     told = json.loads(cjasync("pull", "--out", "p.csv", "--page-size", "40", "--json", *cj.access).stdout)
@@ -78,7 +79,7 @@ def test_kill_9_loses_no_committed_row(cj, cjasync, started):
 
 def test_a_terminal_shows_a_bar_and_a_pipe_a_line(cj, started):
     leader, follower = pty.openpty()
-    pull = ["pull", "--out", "p.jsonl", "--page-size", "100", *cj.access, "--qps", "5"]
+    pull = ["pull", "--out", "p.jsonl", "--page-size", "100", *cj.access, "--qps", "9"]
     command = [sys.executable, "-m", "cjasync.cli", *pull]
     pid = os.posix_spawn(
         command[0],
@@ -97,7 +98,7 @@ def test_a_terminal_shows_a_bar_and_a_pipe_a_line(cj, started):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     shown = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", seen.decode())
     assert re.search(r"product/list .*%", shown)
-    assert re.search(r"of 1,000 products · \d+ pages · \d\.\d of 5 req/s", shown)
+    assert re.search(r"of 1,000 products · \d+ pages · \d\.\d of 9 req/s", shown)
     assert "1,000 products in p.jsonl" in shown
     piped = started(*pull)
     _, err = piped.communicate(timeout=PATIENCE)

@@ -14,7 +14,7 @@ from tests.sink_rows import Thing
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("sink_processes.py")
 PATIENCE = 60
-COUNT = 4_000
+COUNT = 2_000
 
 
 def start(*arguments):
@@ -33,7 +33,7 @@ def finished(process):
 def test_a_killed_writer_is_continued_from_its_last_commit(tmp_path, name):
     path = tmp_path / name
     said = 0
-    for batches in (1, 7, 40):
+    for batches in (1, 30):
         process = start("grow", path, COUNT)
         opened = int(process.stdout.readline().split()[1])
         # What was said to be safe is; the commit that was under way may have been finished too.

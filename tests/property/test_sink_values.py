@@ -69,7 +69,7 @@ async def write(path, *batches):
 
 
 @pytest.mark.parametrize("name", SIMPLE)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(rows=st.lists(fields, min_size=1, max_size=5))
 def test_every_value_comes_back(name, rows):
     things = decoded_page(*({"pid": str(index), **row} for index, row in enumerate(rows)))
@@ -83,7 +83,7 @@ pids = st.sampled_from(["a", "b", "c", "ä", 'quo"te', "comma,", "line\nfeed"])
 
 
 @pytest.mark.parametrize("name", SIMPLE)
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(fetches=st.lists(st.tuples(st.integers(0, 3), st.lists(pids, min_size=1, max_size=4)), min_size=1, max_size=6))
 def test_of_repeated_rows_the_newest_stays(name, fetches):
     counter = itertools.count()
