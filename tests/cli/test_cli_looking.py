@@ -115,6 +115,8 @@ def test_every_command_takes_the_common_options(cjasync):
             assert f"--{option} " in shown
         for option in ("quota-url", "json", "quiet"):
             assert f"--{option} " in shown
+        for variable in ("CJ_BASE_URL", "CJ_ACCESS_TOKEN", "CJ_API_KEY", "CJ_PLAN", "CJ_QUOTA_URL"):
+            assert variable in shown
 
 
 WITHOUT = """
