@@ -35,10 +35,13 @@ async def bring(base_url: str, token: str, out: Path) -> dict[str, Any]:
     """Pull everything into a file, in this process."""
     began = time.perf_counter()
     client = CJClient(access_token=token, base_url=base_url, plan=NO_LIMITS, quota="memory", token_store="memory")
-    async with client as cj, walk(cj, checkpoint=out.with_name(out.name + ".checkpoint")) as catalogue:
-        async with await open_sink(out, ListedProduct, question=catalogue.question) as sink:
-            opened = time.perf_counter() - began
-            report = await catalogue.into(sink)
+    async with (
+        client as cj,
+        walk(cj, checkpoint=out.with_name(out.name + ".checkpoint")) as catalogue,
+        await open_sink(out, ListedProduct, question=catalogue.question) as sink,
+    ):
+        opened = time.perf_counter() - began
+        report = await catalogue.into(sink)
     return {
         "products": report.delivered,
         "requests": report.requests,
@@ -50,7 +53,6 @@ async def bring(base_url: str, token: str, out: Path) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 1),
         "seconds_until_begun": round(opened, 3),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "file_mb": round(out.stat().st_size / 1e6, 1),
     }
 
 
@@ -87,7 +89,7 @@ async def _killed(sandbox: Sandbox, out: Path, kills: int) -> dict[str, Any]:
         assert process.stdout is not None
         if killed < kills:
             moment = sandbox.stats()["requests"] + dice.randrange(1, 2 * pages // (kills + 2))
-            while sandbox.stats()["requests"] < moment and process.returncode is None:
+            while sandbox.stats()["requests"] < moment and process.returncode is None:  # noqa: ASYNC110 - it is not ours
                 await asyncio.sleep(0.001)
             if process.returncode is None:
                 process.kill()

@@ -5,9 +5,9 @@ async for product in walk(cj, checkpoint="walk.db"): ...
 
 from cjasync.catalog.delivery import Delivery
 from cjasync.catalog.filters import Filters
-from cjasync.catalog.outcome import WalkReport
+from cjasync.catalog.outcome import Progress, WalkReport
 from cjasync.catalog.question import Certificate, Region
 from cjasync.catalog.report import Report
-from cjasync.catalog.walk import Progress, Walk, walk
+from cjasync.catalog.walk import Walk, walk
 
 __all__ = ["Certificate", "Delivery", "Filters", "Progress", "Region", "Report", "Walk", "WalkReport", "walk"]

@@ -19,6 +19,7 @@ from cjasync.catalog.filters import Wanted
 from cjasync.catalog.question import Answer, Question, Row
 from cjasync.errors import (
     APIError,
+    CJError,
     ParameterError,
     QuotaExhaustedError,
     RateLimitedError,
@@ -80,8 +81,8 @@ class Asker:
         self._tell(question.page, got)
         return _page(got, self.clock.time(), requests)
 
-    async def call(self, make: Callable[[], Awaitable[Any]]) -> Any:
-        """Make a call; wait out what passes."""
+    async def call(self, make: Callable[[], Awaitable[Any]], *, settled: tuple[type[CJError], ...] = ()) -> Any:
+        """Make a call; wait out what passes. `settled`: errors that are passed on at once."""
         pause, give_up_at = 1.0, self.clock.monotonic() + PATIENCE
         while True:
             try:
@@ -90,8 +91,8 @@ class Asker:
                 if not self.wait or error.resets_at is None:
                     raise
                 await self.sleep_until(error.resets_at)
-            except PASSING:
-                if not self.patient or self.clock.monotonic() >= give_up_at:
+            except PASSING as error:
+                if isinstance(error, settled) or not self.patient or self.clock.monotonic() >= give_up_at:
                     raise
                 await self.clock.sleep(pause)
                 pause = min(2 * pause, LONGEST)

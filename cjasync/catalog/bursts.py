@@ -6,7 +6,7 @@ it have to be read again.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,38 +30,41 @@ class Bursts:
         self._asker = asker
         self._endpoint = endpoint
         self._kept = kept
-        self._promised: dict[int, int] = {}  # window -> calls that it still needs
+        self._needed: dict[int, int] = {}  # window -> calls without an answer, as far as is known
         self._last: dict[int, float] = {}  # window -> when its last answer came
 
     def is_open(self, window: int) -> bool:
         """Has it begun?"""
-        return window in self._promised
+        return window in self._needed
 
-    async def open(self, question: Question, flying: Collection[int]) -> bool:
-        """Begin the window of this question, if there is enough for it beside the windows `flying`.
+    async def open(self, question: Question, flying: Mapping[int, int]) -> bool:
+        """Begin the window of this question, if there is enough for it beside the windows that have questions `flying`.
 
         Where there is not, and no other window is being read that may need less than it seems, this waits for more,
         or raises QuotaExhaustedError.
         """
-        self._promised = {window: calls for window, calls in self._promised.items() if window in flying}
-        calls = question.burst + sum(self._promised.values())
+        self._needed = {window: calls for window, calls in self._needed.items() if window in flying}
+        # Those in flight have been charged already.
+        calls = question.burst + sum(max(0, calls - flying[window]) for window, calls in self._needed.items())
         while (short := await self._shortage(calls)) is not None:
-            if self._promised:
+            if flying:
                 return False
             await self._wait(*short)
-        self._promised[question.window] = question.burst
+        self._needed[question.window] = question.burst
         return True
 
     def asked(self, question: Question) -> None:
         """One of a window's questions is on its way."""
-        self._promised[question.window] = max(0, min(self._promised[question.window], question.burst) - 1)
+        self._needed[question.window] = question.burst
 
     def answered(self, question: Question) -> bool:
         """An answer came; whether there was a pause before it."""
+        if question.window in self._needed:
+            self._needed[question.window] -= 1
         now = self._asker.clock.monotonic()
         paused = now - self._last.get(question.window, now) > PAUSE
-        if len(self._last) > len(self._promised) + 1:
-            self._last = {window: at for window, at in self._last.items() if window in self._promised}
+        if len(self._last) > len(self._needed) + 1:
+            self._last = {window: at for window, at in self._last.items() if window in self._needed}
         self._last[question.window] = now
         return paused
 

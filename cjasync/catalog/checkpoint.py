@@ -27,6 +27,8 @@ from cjasync.errors import CheckpointError, CJError, OutputError
 VERSION = 1
 PAUSE = -1  # stands in the log of answers for a pause in which the catalogue moved on
 _KIND = 0x434A4157  # SQLite's application id: CJAW
+_MAGIC = b"SQLite format 3\0"
+_HEAD = 100  # bytes, of which these and some others say what the file is
 _PAGE_BYTES = 8192
 _PLACES = 1 << 20  # more than a page has rows
 
@@ -53,8 +55,8 @@ class Checkpoint:
         """
         self.path = path
         self.question = question
-        if fresh and path is not None:
-            self._remove(path)
+        if path is not None:
+            self._look_at(path, fresh=fresh)
         with self._explained():
             # An empty name is a database of SQLite's own that is gone when it is closed.
             self._db = sqlite3.connect(path or "", isolation_level=None, timeout=0.5, check_same_thread=False)
@@ -72,7 +74,7 @@ class Checkpoint:
         if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             self._create()
         elif kind != _KIND:
-            raise CheckpointError(f"{self.path} is a database of something else; give another file")
+            raise self._refused("is damaged")
         elif version != VERSION:
             raise self._refused(f"was written by another version of cjasync ({version}, not {VERSION})")
         elif (said := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
@@ -96,11 +98,24 @@ class Checkpoint:
         run(f"PRAGMA user_version = {VERSION}")
         run("COMMIT")
 
+    def _look_at(self, path: Path, *, fresh: bool) -> None:
+        """Refuse a file that is none of ours, and, unless it is to be replaced, one that is hardly there."""
+        with self._explained():
+            head = b""
+            if path.exists():
+                with path.open("rb") as file:
+                    head = file.read(_HEAD)
+        whole = head[68:72] == _KIND.to_bytes(4, "big")
+        if head and not whole and (len(head) == _HEAD or not _MAGIC.startswith(head[: len(_MAGIC)])):
+            raise CheckpointError(f"{path} is no checkpoint; give another file")
+        if fresh:
+            self._remove(path)
+        elif head and not whole:
+            raise self._refused("is damaged")
+
     def _remove(self, path: Path) -> None:
-        """Delete an earlier checkpoint, whatever state it is in; but nothing else, and not under another's hands."""
+        """Delete an earlier checkpoint, whatever state it is in; but not under another's hands."""
         try:
-            if path.exists() and not _is_ours(path):
-                raise CheckpointError(f"{path} is no checkpoint and is not replaced; give another file, or delete it")
             with closing(sqlite3.connect(path, isolation_level=None, timeout=0.5)) as db:
                 db.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
@@ -173,7 +188,10 @@ class Checkpoint:
         with self._transaction() as run:
             for table in ("answer", "staged", "delivered", "skipped", "todo", "failed"):
                 run(f"DELETE FROM {table}")  # noqa: S608 - our own names
-            run("UPDATE walk SET name = ?, state = 'walking', planner = ?, tally = NULL, taken = 0, last = 0", [name, planner])
+            run(
+                "UPDATE walk SET name = ?, state = 'walking', planner = ?, tally = NULL, taken = 0, last = 0",
+                [name, planner],
+            )
 
     def save(self, entries: Iterable[Entry], tally: Tally, taken: int, snapshot: tuple[int, bytes] | None) -> None:
         """Write down some answers; `snapshot`: the planner's state after the answer of that number."""
@@ -264,12 +282,6 @@ class Checkpoint:
 
     def _in_use(self) -> CheckpointError:
         return CheckpointError(f"{self.path} is in use by another walk; wait for it, or give another file")
-
-
-def _is_ours(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(100)
-    return head[68:72] == _KIND.to_bytes(4, "big") or (len(head) < 100 and b"SQLite format 3".startswith(head[:15]))
 
 
 def _encode(value: Any) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 
 from cjasync.catalog.asking import Asker, Page
@@ -12,8 +13,9 @@ from cjasync.catalog.checkpoint import PAUSE
 from cjasync.catalog.delivered import Delivered
 from cjasync.catalog.entry import Entry, Part, Skip, encode_rows
 from cjasync.catalog.planner import Planner
-from cjasync.catalog.question import Question, key
+from cjasync.catalog.question import Question, Region, key
 from cjasync.catalog.staging import Arrival, Staging
+from cjasync.catalog.turns import Turns
 from cjasync.models.product import ListedProduct
 
 SNAPSHOT = 64  # answers after which the planner's state is written whole
@@ -23,19 +25,19 @@ LAST_WORDS = 60.0  # seconds that questions in flight get to be answered when on
 class Crawl:
     """Carries the planner's questions, as many at a time as rate times latency needs.
 
-    room: pages that may wait to be taken before no further window is begun. details: note the products, because they
-    are to be asked for one by one.
+    room: pages that may wait to be taken before no further window is begun. turns: note the products, because they are
+    to be asked for one by one, and let that have its turns.
     """
 
     def __init__(
-        self, planner: Planner, asker: Asker, bursts: Bursts, staging: Staging, *, room: int, details: bool
+        self, planner: Planner, asker: Asker, bursts: Bursts, staging: Staging, *, room: int, turns: Turns | None
     ) -> None:
         self.planner = planner
         self._asker = asker
         self._bursts = bursts
         self._staging = staging
         self._room = room
-        self._details = details
+        self._turns = turns
         self._held: list[Question] = []
         self._flying: dict[asyncio.Task[Page], Question] = {}
         self._since_snapshot = 0
@@ -54,7 +56,7 @@ class Crawl:
         """Take in an answer that was asked for elsewhere."""
         arrivals: list[Arrival] = []
         snapshot = self._feed(question, page, arrivals)
-        await self._staging.save(arrivals, snapshot)
+        await self._save(arrivals, snapshot)
 
     async def run(self) -> None:
         """Until there is nothing left to ask. Raises what cannot be waited out; what came before is safe."""
@@ -63,10 +65,15 @@ class Crawl:
                 self._ask(0)
                 if self._held and await self._begin_window():
                     continue
+                if self._turns is not None:
+                    self._turns.reading = bool(self._flying)
                 if self._flying:
                     done, _ = await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
                     await self._take(done)
         finally:
+            if self._turns is not None:
+                self._turns.over = True
+                self._turns.changed()
             await self._abandon()
 
     def _ask(self, unsaved: int) -> None:
@@ -83,13 +90,18 @@ class Crawl:
         self._flying[asyncio.ensure_future(self._asker.page(question))] = question
 
     async def _begin_window(self) -> bool:
-        """Begin the window that has waited longest, if there is room and budget for it."""
+        """Begin the window that has waited longest, if there is room and budget for it, and it is our turn."""
+        if self._turns is not None and self._turns.details_due:
+            if self._flying:
+                return False
+            self._turns.reading = False
+            await self._turns.for_windows()
         if not self._staging.has_room(self._room):
             if self._flying:
                 return False
             await self._staging.room(self._room)
         window = self._held[0].window
-        if not await self._bursts.open(self._held[0], {question.window for question in self._flying.values()}):
+        if not await self._bursts.open(self._held[0], Counter(question.window for question in self._flying.values())):
             return False
         for question in [held for held in self._held if held.window == window]:
             self._held.remove(question)
@@ -109,10 +121,16 @@ class Crawl:
                 snapshot = self._feed(question, task.result(), arrivals) or snapshot
         if failure is None:
             self._ask(len(arrivals))
-        await self._staging.save(arrivals, snapshot)
+        await self._save(arrivals, snapshot)
         if failure is not None:
             await self._last_words()
             raise failure
+
+    async def _save(self, arrivals: list[Arrival], snapshot: tuple[int, bytes] | None) -> None:
+        await self._staging.save(arrivals, snapshot)
+        if self._turns is not None:
+            self._turns.new = self._turns.new or any(arrival.rows for arrival in arrivals)
+            self._turns.count(pages=len(arrivals))
 
     async def _last_words(self) -> None:
         """What is in flight was paid for."""
@@ -142,7 +160,7 @@ class Crawl:
             arrivals.append(Arrival(Entry(staging.number(), question=PAUSE)))
         events = planner.feed(question.id, page.answer)
         rows, skipped, mended = self._new(page, events.new)
-        regions = [certificate.region for certificate in events.certified if certificate.proof != "none"]
+        regions = [each.region for each in events.certified if each.proof != "none" and _by_time(each.region)]
         part = Part("list", page.fetched_at, encode_rows(rows), regions) if rows or regions else None
         entry = Entry(
             staging.number(),
@@ -152,7 +170,7 @@ class Crawl:
             keys=array("Q", [key(row.pid) for row in rows]).tobytes(),
             skipped=skipped,
             mended=mended,
-            todo=[row.pid for row in rows] if self._details else [],
+            todo=[row.pid for row in rows] if self._turns is not None else [],
         )
         arrivals.append(Arrival(entry, rows))
         tally = staging.tally
@@ -184,3 +202,8 @@ class Crawl:
                 self.skipped[row.pid] = row
                 unread.append(row)
         return rows, unread, sorted(mended)
+
+
+def _by_time(region: Region) -> bool:
+    """Is the region a stretch of create time, and nothing else?"""
+    return region == Region(region.start, region.end) and region.end is not None

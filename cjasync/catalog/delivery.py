@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,47 +63,73 @@ def held_by(sink: Any, standing: Standing) -> int:
     return 0
 
 
-async def bring(walk: Walk, sink: Sink) -> WalkReport:
+async def bring(walk: Walk, sink: Sink, details: Sink | None) -> WalkReport:
     """`Walk.into`."""
+    sinks = [sink] if details is None else [sink, details]
     standing = await walk.open()
-    where = _path_of(sink)
-    if standing.state == "closing" and getattr(sink, "token", b"") is None and where is not None and where.exists():
-        # The sink had finished when the last run ended: there is nothing left but to say so.
-        async with aclosing(walk.batches()) as batches:
-            async for _ in batches:
-                pass
-        return await walk.finish(str(where))
-    have = held_by(sink, standing)
-    known = where is not None and standing.earlier is not None and standing.earlier.sink == str(where)
-    gone = Gone(sink, walk) if known and getattr(sink, "upserts", False) else None
-    token, pages = None, 0
+    path = _path_of(sink)
+    where = None if path is None else str(path)
+    if standing.state == "closing":
+        waiting = [each for each in sinks if not _has_finished(each)]
+        for each in waiting:
+            held_by(each, standing)
+        await _drain(walk)
+    else:
+        waiting = sinks
+        known = where is not None and standing.earlier is not None and standing.earlier.sink == where
+        gone = Gone(sink, walk) if known and getattr(sink, "upserts", False) else None
+        await _fill(walk, sinks, [held_by(each, standing) for each in sinks], gone)
+        await walk.closing()
+    for each in waiting:
+        if hasattr(each, "finish"):
+            await each.finish()
+    return await walk.finish(where)
+
+
+async def _fill(walk: Walk, sinks: Sequence[Sink], have: Sequence[int], gone: Gone | None) -> None:
+    """Write and commit everything. However it ends, what was written is committed."""
+    token: bytes | None = None
+    pages = 0
+
+    async def commit(token: bytes) -> None:
+        for sink in sinks:
+            await sink.commit(token)
+        walk.commit(token)
+
     try:
         async with aclosing(walk.batches()) as batches:
             async for delivery in batches:
-                token, pages = delivery.token, pages + 1
-                if walk.seq_of(token) > have:
-                    await sink.write(delivery.rows)
+                place = 0 if delivery.kind == "list" else 1
+                if walk.seq_of(delivery.token) > have[place]:
+                    await sinks[place].write(delivery.rows)
                     if gone is not None:
                         for region in delivery.certified:
                             await gone.bury(region, delivery.rows.fetched_at)
+                token, pages = delivery.token, pages + 1
                 if pages >= walk.window_pages:
-                    await sink.commit(token)
-                    walk.commit(token)
+                    await commit(token)
                     token, pages = None, 0
+        if gone is not None and walk.report.proved:
+            await gone.bury_the_rest(walk.now)
+        await commit(walk.last_token)
     except BaseException:
         if token is not None:
-            with suppress(CJError):  # the sink's own failure is the one that is on its way
-                await sink.commit(token)
-                walk.commit(token)
+            with suppress(CJError):  # the one that is on its way says more
+                await commit(token)
         raise
-    if gone is not None and walk.report.proved:
-        await gone.bury_the_rest(walk.now)
-    await sink.commit(walk.last_token)
-    walk.commit(walk.last_token)
-    await walk.closing()
-    if hasattr(sink, "finish"):
-        await sink.finish()
-    return await walk.finish(None if where is None else str(where))
+
+
+async def _drain(walk: Walk) -> None:
+    """There is nothing to deliver any more."""
+    async with aclosing(walk.batches()) as batches:
+        async for _ in batches:
+            pass
+
+
+def _has_finished(sink: Any) -> bool:
+    """Did an earlier run end between this sink's end and its own?"""
+    path = _path_of(sink)
+    return getattr(sink, "token", b"") is None and path is not None and path.exists()
 
 
 def _path_of(sink: Sink) -> Path | None:

@@ -1,10 +1,11 @@
-"""WalkReport: the planner's proof together with what was delivered, skipped and spent."""
+"""What a walk has to show: the planner's proof together with what was delivered, skipped and spent; and on its way."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Struct
 
 from cjasync.catalog.entry import Skip
 from cjasync.catalog.report import Report
@@ -70,6 +71,17 @@ class WalkReport(Report, frozen=True, kw_only=True):
         if not self.detail_requests:
             del shown["details"]
         return shown
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """Where a walk stands. `waiting_until`: it sleeps until a budget has more (aware datetime)."""
+
+    delivered: int
+    total: int | None
+    requests: int
+    windows: int
+    seconds: float
+    waiting_until: datetime | None
 
 
 def _moment(seconds: float) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from typing import TypeVar
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cjasync._clock import Clock
 from cjasync.catalog.checkpoint import Checkpoint
-from cjasync.catalog.entry import Earlier, Entry, Standing, decode_rows
+from cjasync.catalog.entry import Earlier, Entry, Kind, Standing, decode_rows
 from cjasync.catalog.tally import Tally
 from cjasync.models._model import Model
 
@@ -33,7 +33,9 @@ class Staging:
     models: what the rows of each kind of part are.
     """
 
-    def __init__(self, open_checkpoint: Callable[[], Checkpoint], clock: Clock, models: dict[str, type[Model]]) -> None:
+    def __init__(
+        self, open_checkpoint: Callable[[], Checkpoint], clock: Clock, models: Mapping[Kind, type[Model]]
+    ) -> None:
         self._thread = ThreadPoolExecutor(1, "cjasync-checkpoint")
         self._open_checkpoint = open_checkpoint
         self._clock = clock

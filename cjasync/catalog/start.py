@@ -15,11 +15,14 @@ from cjasync.catalog.entry import Entry
 from cjasync.catalog.filters import Wanted
 from cjasync.catalog.planner import Planner
 from cjasync.catalog.staging import Arrival, Staging
+from cjasync.catalog.turns import Turns
 from cjasync.errors import CJError
 from cjasync.resources.categories import Categories
 
 
-async def new_crawl(staging: Staging, asker: Asker, bursts: Bursts, wanted: Wanted, room: int) -> Crawl:
+async def new_crawl(
+    staging: Staging, asker: Asker, bursts: Bursts, wanted: Wanted, room: int, turns: Turns | None
+) -> Crawl:
     """A walk that has asked its first question; the file knows of it once that is answered."""
     checkpoint = staging.checkpoint
     earlier = (await staging.open()).earlier
@@ -42,13 +45,15 @@ async def new_crawl(staging: Staging, asker: Asker, bursts: Bursts, wanted: Want
     await staging.run(lambda: checkpoint.begin(name, state))
     await staging.resume()
     staging.tally.started_at = begun
-    crawl = Crawl(planner, asker, bursts, staging, room=room, details=wanted.details is not None)
+    crawl = Crawl(planner, asker, bursts, staging, room=room, turns=turns)
     crawl.begin(Delivered())
     await crawl.hear(question, page)
     return crawl
 
 
-async def resumed_crawl(staging: Staging, asker: Asker, bursts: Bursts, wanted: Wanted, room: int) -> Crawl:
+async def resumed_crawl(
+    staging: Staging, asker: Asker, bursts: Bursts, wanted: Wanted, room: int, turns: Turns | None
+) -> Crawl:
     """The walk of the checkpoint, as it was after the last answer in it."""
     checkpoint = staging.checkpoint
     await staging.resume()
@@ -58,7 +63,9 @@ async def resumed_crawl(staging: Staging, asker: Asker, bursts: Bursts, wanted: 
             planner.paused()
         else:
             planner.feed(question, answer)
-    crawl = Crawl(planner, asker, bursts, staging, room=room, details=wanted.details is not None)
+    if turns is not None:
+        turns.count(pages=staging.tally.requests, details=staging.tally.detail_requests)
+    crawl = Crawl(planner, asker, bursts, staging, room=room, turns=turns)
     if asker.clock.time() - staging.tally.answered_at > PAUSE:
         planner.paused()
         await staging.save([Arrival(Entry(staging.number(), question=PAUSED))])

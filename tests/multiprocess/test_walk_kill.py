@@ -33,7 +33,7 @@ async def pull(sandbox: Sandbox, file: Path, kill_at: int | None, delay: float) 
     )
     assert process.stdout is not None
     if kill_at is not None:
-        while sandbox.stats()["requests"] < kill_at and process.returncode is None:
+        while sandbox.stats()["requests"] < kill_at and process.returncode is None:  # noqa: ASYNC110 - it is not ours
             await asyncio.sleep(0.001)
         await asyncio.sleep(delay)
         if process.returncode is None:
@@ -50,7 +50,9 @@ async def pull(sandbox: Sandbox, file: Path, kill_at: int | None, delay: float) 
 async def test_a_killed_pull_goes_on_and_loses_and_doubles_nothing(tmp_path, suffix, kills):
     file = tmp_path / f"products{suffix}"
     dice = random.Random(f"kill {suffix}")
-    async with Sandbox(products=PRODUCTS, shape="bursty", plan=FREE, list_window=1000, latency=0.004, seed=3) as sandbox:
+    async with Sandbox(
+        products=PRODUCTS, shape="bursty", plan=FREE, list_window=1000, latency=0.004, seed=3
+    ) as sandbox:
         died = 0
         report = None
         while report is None:

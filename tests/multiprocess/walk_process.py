@@ -21,9 +21,12 @@ FREE = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily
 
 async def main(base_url: str, token: str, file: Path) -> None:
     client = CJClient(access_token=token, base_url=base_url, plan=FREE, quota="memory", token_store="memory")
-    async with client as cj, walk(cj, checkpoint=file.with_name(file.name + ".checkpoint")) as catalogue:
-        async with await open_sink(file, ListedProduct, question=catalogue.question) as sink:
-            report = await catalogue.into(sink)
+    async with (
+        client as cj,
+        walk(cj, checkpoint=file.with_name(file.name + ".checkpoint")) as catalogue,
+        await open_sink(file, ListedProduct, question=catalogue.question) as sink,
+    ):
+        report = await catalogue.into(sink)
     told = {name: getattr(report, name) for name in ("delivered", "requests", "proved", "runs", "reasons", "seconds")}
     print(msgspec.json.encode(told).decode(), flush=True)
 
