@@ -27,21 +27,19 @@ class Common(Struct, frozen=True):
 
     base_url: Annotated[
         str | None,
-        typer.Option(help="CJ's address, or a sandbox's. Or CJ_BASE_URL in the environment.", rich_help_panel=_ACCESS),
+        typer.Option(help="CJ's address, or a sandbox's. Or CJ_BASE_URL.", rich_help_panel=_ACCESS),
     ] = None
     access_token: Annotated[
         str | None,
-        typer.Option(
-            help="An access token that you have. Or CJ_ACCESS_TOKEN in the environment.", rich_help_panel=_ACCESS
-        ),
+        typer.Option(help="An access token that you have. Or CJ_ACCESS_TOKEN.", rich_help_panel=_ACCESS),
     ] = None
     api_key: Annotated[
         str | None,
-        typer.Option(help="Fetches tokens by itself. Or CJ_API_KEY in the environment.", rich_help_panel=_ACCESS),
+        typer.Option(help="Fetches tokens by itself. Or CJ_API_KEY.", rich_help_panel=_ACCESS),
     ] = None
     plan: Annotated[
         str | None,
-        typer.Option(help="free, plus, prime or advanced. Or CJ_PLAN in the environment.", rich_help_panel=_LIMITS),
+        typer.Option(help="free, plus, prime or advanced. Or CJ_PLAN.", rich_help_panel=_LIMITS),
     ] = None
     qps: Annotated[
         str | None, typer.Option(help="Requests a second of the account; none lifts it.", rich_help_panel=_LIMITS)
@@ -58,7 +56,7 @@ class Common(Struct, frozen=True):
     quota_url: Annotated[
         str | None,
         typer.Option(
-            help="Where the limits are kept: sqlite, memory, sqlite:///path, redis://host. Or CJ_QUOTA_URL in the environment.",
+            help="Where the limits are kept: sqlite, memory, sqlite:///path, redis://host. Or CJ_QUOTA_URL.",
             rich_help_panel=_LIMITS,
         ),
     ] = None
