@@ -11,7 +11,7 @@ def main() -> int:
     # Arrow's own allocator keeps tens of megabytes that it may need again; the system's gives them back.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
-        from cjasync.cli.main import run
+        from cjasync.cli.commands import run
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("typer", "rich"):
             raise

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from cjasync.cli.main import app
+from cjasync.cli.commands import app
 from cjasync.config import Plan
 from cjasync.sandbox import Settings
 
@@ -89,14 +90,19 @@ def cjasync():
     return run
 
 
+def hear_ctrl_c():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def started():
-    """Starts a command in a process of its own."""
+    """Starts a command in a process of its own, which hears Ctrl-C even where these tests run in the background."""
     processes = []
 
     def start(*arguments, **options):
         command = [sys.executable, "-m", "cjasync.cli", *map(str, arguments)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, text=True, preexec_fn=hear_ctrl_c, **pipes | options)
         processes.append(process)
         return process
 

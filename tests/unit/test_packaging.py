@@ -6,6 +6,7 @@ from email import message_from_bytes
 from email.message import Message
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from zipfile import ZipFile
 
 import pytest
@@ -55,6 +56,8 @@ def test_the_metadata_says_what_users_need(metadata: Message) -> None:
 def test_the_entry_points_lead_somewhere(target: str) -> None:
     module, _, name = target.partition(":")
     found = import_module(module)
+    for inside in iter_modules(getattr(found, "__path__", [])):  # a module of that name would take its place
+        assert inside.name != name
     assert not name or callable(getattr(found, name))
 
 
