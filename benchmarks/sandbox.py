@@ -1,18 +1,17 @@
 """Is the sandbox ever the bottleneck? Start, memory and pages a second of one process, with 1.5 million products.
 
-    python benchmarks/sandbox.py [--products N] [--seconds S] [--connections C]
-
 The client is a bare asyncio protocol that reads bytes and counts answers, so that what is measured is the server.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import time
 from pathlib import Path
+from typing import Any
 
+from benchmarks.frame import Bar, Chart, Findings, Table, question
+from benchmarks.frame.fresh import in_fresh_process
 from cjasync.config import Plan
 from cjasync.sandbox import SandboxProcess
 
@@ -96,22 +95,37 @@ def memory_mb(pid: int, name: str) -> int:
     return int(status.split(f"{name}:")[1].split()[0]) // 1024
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--products", type=int, default=1_500_000)
-    parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--connections", type=int, default=8)
-    options = parser.parse_args()
+@question("Is the sandbox ever the bottleneck?")
+def run(products: int = 1_500_000, seconds: float = 4.0, connections: int = 8) -> Findings:
+    """products: of its catalogue. seconds: of asking for each kind of page. connections: that ask."""
+    told = in_fresh_process(measure_all, products, seconds, connections)
+    pages = {name: figures for name, figures in told.items() if isinstance(figures, dict)}
+    facts: list[list[Any]] = [[name, figure] for name, figure in told.items() if name not in pages]
+    columns = list(next(iter(pages.values())))
+    rows: list[list[Any]] = [[name, *(figures[column] for column in columns)] for name, figures in pages.items()]
+    bars = [Bar(name, figures["pages_per_cpu_second"], ours=True) for name, figures in pages.items()]
+    return Findings(
+        tables=[
+            Table("The sandbox", ["what", ""], facts),
+            Table("Answers", ["question", *(column.replace("_", " ") for column in columns)], rows),
+        ],
+        charts=[Chart("Answers of the sandbox per CPU second of its own", "", bars)],
+    )
+
+
+def measure_all(products: int, seconds: float, connections: int) -> dict[str, Any]:
+    return asyncio.run(_measure_all(products, seconds, connections))
+
+
+async def _measure_all(products: int, seconds: float, connections: int) -> dict[str, Any]:
     began = time.perf_counter()
-    async with SandboxProcess(
-        products=options.products, plan=NO_LIMITS, list_window=None, listv2_window=None
-    ) as sandbox:
-        result = {
-            "products": options.products,
+    async with SandboxProcess(products=products, plan=NO_LIMITS, list_window=None, listv2_window=None) as sandbox:
+        result: dict[str, Any] = {
+            "products": products,
             "start_seconds": round(time.perf_counter() - began, 1),
             "memory_mb_at_start": memory_mb(sandbox.pid, "VmRSS"),
         }
-        pages = -(-options.products // 200)
+        pages = -(-products // 200)
         questions = {
             "product/list, 200 rows, newest first": [f"product/list?pageSize=200&pageNum={n}" for n in range(1, pages)],
             "product/list, 200 rows, oldest first, in a time range": [
@@ -123,10 +137,6 @@ async def main() -> None:
             "product/getCategory": ["product/getCategory"],
         }
         for name, targets in questions.items():
-            result[name] = await measure(sandbox, targets, options.connections, options.seconds)
+            result[name] = await measure(sandbox, targets, connections, seconds)
         result["memory_mb_peak"] = memory_mb(sandbox.pid, "VmHWM")
-    print(json.dumps(result, indent=2))
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+    return result
