@@ -41,20 +41,12 @@ _UNSTATED = {"qps": 1.0, "login": 300.0}  # seconds to keep quiet after a refusa
 class Call(Patience):
     """One call with all its attempts."""
 
-    __slots__ = (
-        "attempt",
-        "began",
-        "capture",
-        "empty",
-        "endpoint",
-        "lost",
-        "number",
-        "refreshed",
-        "refusals",
-        "request",
-        "services",
-        "token",
-    )
+    attempt = 0
+    refusals = 0
+    refreshed = False
+    started_at = 0.0
+    empty: Verdict | None = None
+    lost: OutcomeUnknownError | None = None
 
     def __init__(
         self,
@@ -72,18 +64,13 @@ class Call(Patience):
         self.endpoint = endpoint
         self.request = request
         self.token = token
-        self.services.calls += 1
-        self.number = self.services.calls
-        self.attempt = 0
-        self.began = 0.0
-        self.refusals = 0
-        self.refreshed = False
-        self.empty: Verdict | None = None
-        self.lost: OutcomeUnknownError | None = None
+        services.calls = self.number = services.calls + 1
 
     def begin(self) -> None:
         """The caller's time runs from now on, unless the client cannot be used."""
-        self.services.check_usable(self.endpoint.path)
+        services = self.services
+        if services.closed or services.loop is not asyncio.get_running_loop():
+            services.enter(self.endpoint.path)
         super().begin()
 
     async def run(self) -> Any:
@@ -91,13 +78,17 @@ class Call(Patience):
         services, endpoint = self.services, self.endpoint
         from cjasync._transport import Exchange  # aiohttp is loaded by the first call, not by `import cjasync`
 
-        self.begin()
+        if not self.begun or services.closed:
+            self.begin()
         task = asyncio.current_task()
         assert task is not None, "calls are made from a task"
+        running = services.running
         # A call inside a call (a login) must not end its task's registration for the outer one.
-        outermost = services.begin(task)
+        outermost = task not in running
+        running.add(task)
+        services.budget.called()
         if services.hooks:
-            self.began = self.clock.monotonic()
+            self.started_at = self.clock.monotonic()
             self._tell(events.CallStarted)
         failure: str | None = None
         exchange: Exchange | None = None
@@ -137,9 +128,11 @@ class Call(Patience):
             raise told from error
         finally:
             if outermost:
-                services.end(task)
+                running.discard(task)
+                if services.closed and not running:
+                    services.all_ended()
             if services.hooks:
-                seconds = self.clock.monotonic() - self.began
+                seconds = self.clock.monotonic() - self.started_at
                 self._tell(events.CallEnded, seconds=seconds, attempts=self.attempt, error=failure)
 
     def _told(self, error: BaseException, task: asyncio.Task[Any], *, sent: bool) -> BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Coroutine, Mapping
 from datetime import tzinfo
 from typing import Any, TypeVar
@@ -23,6 +22,7 @@ class Engine:
     def __init__(self, services: Services, options: RequestOptions) -> None:
         self.services = services
         self.options = options
+        self._lane = services.flights.lane(options)
 
     @property
     def zone(self) -> tzinfo:
@@ -37,9 +37,7 @@ class Engine:
 
     def with_options(self, options: RequestOptions) -> Engine:
         """The same engine with other patience."""
-        other = copy.copy(self)
-        other.options = options
-        return other
+        return Engine(self.services, options)
 
     def call(
         self, endpoint: Endpoint[T], params: Mapping[str, Any], *, token: str | None = None
@@ -52,4 +50,4 @@ class Engine:
         keep = endpoint.cached if services.cache else 0.0
         if not (services.coalesce or keep) or not endpoint.safe or endpoint.method != "GET" or capture is not None:
             return call.run()
-        return services.flights.run(call, keep)
+        return services.flights.run(call, self._lane, keep)

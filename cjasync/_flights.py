@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from cjasync._clock import Clock
 from cjasync._protocol import Request
@@ -20,11 +21,14 @@ from cjasync.errors import CJError
 _RUN_IT_YOURSELF = object()
 
 
+class Lane(dict[str, list[asyncio.Future[Any]]]):
+    """Who waits for the reads under way, by URL; of callers with equal options, as long as there are any."""
+
+
 class Read(Protocol):
     """A call that may be shared."""
 
     request: Request
-    options: RequestOptions
 
     def begin(self) -> None:
         """Its time runs from now on."""
@@ -38,47 +42,55 @@ class Read(Protocol):
 class Flights:
     """The reads under way, and the answers still fresh."""
 
-    __slots__ = ("_clock", "_flying", "_kept")
+    __slots__ = ("_clock", "_kept", "_lanes")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._flying: dict[tuple[str, RequestOptions], list[asyncio.Future[Any]]] = {}
+        self._lanes: WeakValueDictionary[RequestOptions, Lane] = WeakValueDictionary()
         self._kept: dict[str, tuple[float, Any]] = {}
 
-    async def run(self, read: Read, keep: float) -> Any:
-        """The answer, which is kept for `keep` seconds. Only callers of equal patience share a request."""
+    def lane(self, options: RequestOptions) -> Lane:
+        """The reads of those with these options: only callers of equal patience share a request."""
+        lane = self._lanes.get(options)
+        if lane is None:
+            lane = self._lanes[options] = Lane()
+        return lane
+
+    async def run(self, read: Read, lane: Lane, keep: float) -> Any:
+        """The answer, which is kept for `keep` seconds."""
         url = read.request.url
         if keep and (kept := self._kept.get(url)) is not None:
             if self._clock.monotonic() < kept[0]:
                 return kept[1]
             del self._kept[url]
         read.begin()
-        key = (url, read.options)
-        while (waiting := self._flying.get(key)) is not None:
+        while (waiting := lane.get(url)) is not None:
             future = asyncio.get_running_loop().create_future()
             waiting.append(future)
             outcome = await future
             if outcome is not _RUN_IT_YOURSELF:
                 return outcome
-        self._flying[key] = []
+        lane[url] = []
         try:
             answer = await read.run()
         except (asyncio.CancelledError, GeneratorExit):
             # All wake: the first finds nobody flying and flies, the others find it.
-            self._land(key, lambda future: future.set_result(_RUN_IT_YOURSELF))
+            _land(lane.pop(url), lambda future: future.set_result(_RUN_IT_YOURSELF))
             raise
         except BaseException as error:
-            self._land(key, partial(_fail, error=error))
+            _land(lane.pop(url), partial(_fail, error=error))
             raise
         if keep:
             self._kept[url] = (self._clock.monotonic() + keep, answer)
-        self._land(key, lambda future: future.set_result(answer))
+        if waiting := lane.pop(url):
+            _land(waiting, lambda future: future.set_result(answer))
         return answer
 
-    def _land(self, key: tuple[str, RequestOptions], tell: Callable[[asyncio.Future[Any]], None]) -> None:
-        for future in self._flying.pop(key):
-            if not future.done():
-                tell(future)
+
+def _land(waiting: list[asyncio.Future[Any]], tell: Callable[[asyncio.Future[Any]], None]) -> None:
+    for future in waiting:
+        if not future.done():
+            tell(future)
 
 
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:

@@ -14,20 +14,22 @@ from cjasync.errors import CJError
 class Patience:
     """One call's. `error` is what went wrong last."""
 
-    __slots__ = ("budget", "clock", "deadline", "error", "options", "pauses", "retries")
+    # Of the class until they change, since most calls change none of them.
+    begun = False
+    retries = 0
+    deadline: float | None = None
+    error: CJError | None = None
+    pauses: Iterator[float] | None = None
 
     def __init__(self, options: RequestOptions, clock: Clock, budget: RetryBudget) -> None:
         self.options = options
         self.clock = clock
         self.budget = budget
-        self.retries = 0
-        self.error: CJError | None = None
-        self.pauses: Iterator[float] | None = None
-        self.deadline: float | None = None
 
     def begin(self) -> None:
         """The caller's time runs from now on."""
-        if self.deadline is None and self.options.deadline is not None:
+        self.begun = True
+        if self.options.deadline is not None and self.deadline is None:
             self.deadline = self.clock.monotonic() + self.options.deadline
 
     def seconds_left(self) -> float:

@@ -83,47 +83,37 @@ class Services:
         self.budget = RetryBudget()
         self.closed = False
         self.calls = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: set[asyncio.Task[Any]] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.running: set[asyncio.Task[Any]] = set()
         self._ended: dict[asyncio.Task[Any], int] = {}
         self._all_done: asyncio.Future[None] | None = None
 
-    def begin(self, task: asyncio.Task[Any]) -> bool:
-        """A call begins; whether it is the outermost of its task, which has to `end` it."""
-        self.budget.called()
-        outermost = task not in self._running
-        self._running.add(task)
-        return outermost
-
-    def end(self, task: asyncio.Task[Any]) -> None:
-        """The outermost call of a task is over."""
-        self._running.discard(task)
-        if self._all_done is not None and not self._running and not self._all_done.done():
-            self._all_done.set_result(None)
-
-    def check_usable(self, path: str) -> None:
-        """Raise ClosedError when closed, and in another event loop than that of the first call."""
+    def enter(self, path: str) -> None:
+        """The first call decides on the event loop. Raises ClosedError when closed, and in another loop than that."""
         if self.closed:
             raise ClosedError("the client is closed", endpoint=path)
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None:
-                raise ClosedError("this client belongs to another event loop; make one client per loop", endpoint=path)
-            self._loop = loop
+        if self.loop is not None:
+            raise ClosedError("this client belongs to another event loop; make one client per loop", endpoint=path)
+        self.loop = asyncio.get_running_loop()
+
+    def all_ended(self) -> None:
+        """The last call is over after the client was closed."""
+        if self._all_done is not None and not self._all_done.done():
+            self._all_done.set_result(None)
 
     async def finish(self, grace: float) -> None:
         """Let no call begin, and end those that are still under way after `grace` seconds."""
         self.closed = True
-        if not self._running:
+        if not self.running:
             return
         self._all_done = asyncio.get_running_loop().create_future()
         try:
             await asyncio.wait((self._all_done,), timeout=grace)
         finally:
-            for task in self._running:
+            for task in self.running:
                 self._ended[task] = task.cancelling()
                 task.cancel()
-            if self._running:
+            if self.running:
                 await self._all_done
 
     def was_ended(self, task: asyncio.Task[Any]) -> bool:

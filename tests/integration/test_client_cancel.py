@@ -252,7 +252,7 @@ async def once(cj: CJClient, scene: Scene, turns: int) -> bool:
         assert through
     services = cj.engine.services
     async with asyncio.timeout(5):  # a login goes on: others may wait for it
-        while services._running:  # noqa: ASYNC110 - nobody tells
+        while services.running:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
     await asyncio.sleep(0)
     for other in begun - {task}:
@@ -262,7 +262,7 @@ async def once(cj: CJClient, scene: Scene, turns: int) -> bool:
             except asyncio.CancelledError as error:
                 note(error)
     assert services.limiter._line.waiting == 0
-    assert services.flights._flying == {}
+    assert not any(services.flights._lanes.values())
     if services.transport is not None:
         assert services.transport.watchdog._watched == set()
         assert not services.transport._session.connector._acquired

@@ -29,17 +29,17 @@ class Reads:
         self.begun = 0
 
     def one(self, url: str = URL, keep: float = 0, **options: Any) -> Any:
-        return self.flights.run(_Read(self, url, RequestOptions(**options)), keep)
+        lane = self.flights.lane(RequestOptions(**options))
+        return self.flights.run(_Read(self, url), lane, keep)
 
     def empty(self) -> bool:
-        return not self.flights._flying
+        return not any(self.flights._lanes.values())
 
 
 class _Read:
-    def __init__(self, reads: Reads, url: str, options: RequestOptions) -> None:
+    def __init__(self, reads: Reads, url: str) -> None:
         self.reads = reads
         self.request = Request("GET", url)
-        self.options = options
 
     def begin(self) -> None:
         self.reads.begun += 1
@@ -161,3 +161,11 @@ async def test_a_read_that_is_thrown_away_leaves_the_others_theirs() -> None:
     await asyncio.sleep(0)
     thrown.close()
     assert await other == 2
+
+
+async def test_options_that_are_gone_leave_nothing_behind() -> None:
+    """A service may set another deadline for every call of its life."""
+    reads = Reads()
+    for deadline in range(1, 100):
+        await reads.one(deadline=deadline)
+    assert len(reads.flights._lanes) <= 1
