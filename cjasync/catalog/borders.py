@@ -32,29 +32,30 @@ class Settled:
         return n >= 0 and moment <= self._spans[n][1]
 
 
-def windows(certificates: Sequence[Certificate], facts: Facts) -> tuple[tuple[int | None, int, int], ...]:
-    """(start, end, rows) of windows without a gap, each close below full pages and one page short of the limit.
+def windows(
+    certificates: Sequence[Certificate], facts: Facts, start: int | None, end: int
+) -> tuple[tuple[int | None, int, int], ...]:
+    """(start, end, rows) of windows from `start` to `end`, each close below full pages and one page short of the limit.
 
     The page left free is for products that came since; a window that outgrows even that is cut again as it is read.
     """
-    marks = _marks(certificates)
+    marks = [mark for mark in _marks(certificates) if (start is None or mark[0] > start) and mark[0] <= end]
     most = max(1, facts.reach - 1) * facts.size
     found: list[tuple[int | None, int, int]] = []
-    start: int | None = None
     base, n = 0, 0
     while n < len(marks):
-        best, best_waste = None, 0.0
-        while n < len(marks) and marks[n][1] - base <= most:
+        best, best_waste, first = n, 1.0, n
+        while n < len(marks) and (n == first or marks[n][1] - base <= most):
             rows = marks[n][1] - base
             waste = -rows % facts.size / max(1, rows)
-            if rows >= LEAST * most and (best is None or waste <= best_waste):
+            if n == first or (rows >= LEAST * most and waste <= best_waste) or marks[best][1] - base < LEAST * most:
                 best, best_waste = n, waste
             n += 1
-        if best is None:
-            best = max(0, n - 1) if n and marks[n - 1][1] > base else min(n, len(marks) - 1)
         moment, count = marks[best]
         found.append((start, moment - 1, count - base))
         start, base, n = moment, count, best + 1
+    if found:
+        found[-1] = found[-1][0], end, found[-1][2]
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Newe
 from cjasync.catalog.question import Certificate, Facts, Region, Reply, Sort
 
 BANDS_AT_ONCE = 16
-SWEEPS = 3
+SWEEPS = 2
 COUNTS = 3  # of products without a create time: an arrival in between looks like one
 
 
@@ -21,7 +21,7 @@ class Opening(Struct, frozen=True, tag="opening"):
     """The first question, and the whole walk if one question's window holds everything.
 
     start, end: the stretch of create times that is walked. within: the user's filter is narrower than all times.
-    borders: (start, end, rows) of the windows of an earlier walk.
+    borders: (start, end, rows) of windows as an earlier walk left them, without gaps from `start` to `end`.
     """
 
     end: int
@@ -84,19 +84,18 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
     (spine,) = yield [Ask(Region(job.start, job.end), top, "spine")]
     if not job.within and (spine.error or head.total != spine.total or len(shown) < len(head.times)):
         yield Spawn(Newer(job.end))
-    yield Spawn(Range(begin, until, rows, first=_up_to(until, spine, top, facts) if job.borders else spine))
+    first = spine if until == job.end else _up_to(until, spine, top, facts)
+    yield Spawn(Range(begin, until, rows, first=first))
     for start, end, expected in job.borders[1:]:
         yield Spawn(Range(start, end, expected))
-    if job.borders:
-        yield Spawn(Range(job.borders[-1][1] + 1, job.end, max(1, head.total - sum(each[2] for each in job.borders))))
 
 
 def _up_to(end: int, spine: Reply, top: int, facts: Facts) -> Reply | None:
     """What this page would have been with an earlier end, if that end lies on it."""
     cut = sum(moment is not None and moment <= end for moment in spine.times)
-    if not cut or spine.error or any(moment is None for moment in spine.times):
+    if not cut or top == 1 or spine.error or any(moment is None for moment in spine.times):
         return None
-    total = (top - 1) * facts.size + cut
+    total = (top - 1) * facts.size + cut  # or more, behind a full page: then the other pages' totals say so
     return Reply(total, spine.keys[:cut], spine.times[:cut], spine.prices[:cut], spine.era)
 
 

@@ -192,7 +192,8 @@ class Listing:
         (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
         if low_era == high_era or abs(low - high) < self.facts.size // 2:
             yield from self.ask([page + 1], "repair", burst=2)
-            yield from self.ask([page], "repair")
+            if page not in self.joints:  # nor does it go with the last reading of `page`
+                yield from self.ask([page], "repair")
         else:
             self.joints.clear()
             yield from self.ask(sorted(self.totals, reverse=True), "repair")

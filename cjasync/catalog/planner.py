@@ -75,8 +75,7 @@ class Planner:
         end = facts.clear_of_lunch(now + SLACK + EAST - facts.zone)
         if base.end is not None:
             end = min(end, base.end)
-        known = tuple(each for each in borders.windows(earlier, facts) if each[1] < end)
-        opening = Task(0, Opening(end, base.start, base.timed, known))
+        opening = Task(0, Opening(end, base.start, base.timed, borders.windows(earlier, facts, base.start, end)))
         return cls(State(base, end, facts, open_windows, [opening], categories=list(categories)))
 
     @classmethod

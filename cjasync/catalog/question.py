@@ -245,10 +245,10 @@ def created_from_id(pid: str) -> int | None:
 
     Snowflakes count milliseconds since 2010-11-04 above bit 22; newer ids start with yyMMddHHmmss in China time.
     """
-    if not pid.isdecimal() or len(pid) != 19:
+    if not pid.isdecimal() or len(pid) not in (18, 19):
         return None
     snowflake = ((int(pid) >> 22) + 1_288_834_974_657) // 1000
-    if snowflake < 1_735_689_600:  # 2025: later ones are dates
+    if len(pid) == 18 or snowflake < 1_735_689_600:  # 2025: later ones are dates
         return snowflake
     try:
         return int(datetime.strptime(pid[:12] + "+0800", "%y%m%d%H%M%S%z").timestamp())

@@ -1,0 +1,281 @@
+"""The planner's parts, each by itself."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cjasync.catalog import prices
+from cjasync.catalog.borders import Settled, windows
+from cjasync.catalog.cover import by_category, by_inventory, by_price
+from cjasync.catalog.listing import Ask, Listing, Outgrown
+from cjasync.catalog.planner import Planner
+from cjasync.catalog.question import (
+    MAX_INVENTORY,
+    MAX_PRICE,
+    Answer,
+    Certificate,
+    Facts,
+    Region,
+    Reply,
+    Row,
+    created_from_id,
+    key,
+)
+from tests.simulator.catalogue import START
+
+FACTS = Facts(size=10, window=50)
+some = settings(deadline=None, max_examples=60)
+
+
+def test_a_bound_is_text_of_the_filters_clock() -> None:
+    moment = 1_615_788_446  # 2021-03-15 06:07:26 UTC
+    assert FACTS.from_text(moment) == FACTS.to_text(moment) == "2021-03-15 14:07:26"
+    odd = Facts(size=10, window=50, zone=0, after=True, before=True)
+    assert (odd.from_text(moment), odd.to_text(moment)) == ("2021-03-15 06:07:25", "2021-03-15 06:07:27")
+    assert FACTS.from_text(None) is None
+
+
+def test_the_lunch_hour_is_one_unit_where_noon_is_read_as_midnight() -> None:
+    noon = 1_615_780_800  # 12:00:00 in China
+    trapped = Facts(size=10, window=50, noon=True)
+    assert FACTS.unit(noon + 5) == (noon + 5, noon + 5)
+    for moment in (noon - 1, noon, noon + 1800, noon + 3600):
+        assert trapped.unit(moment) == (noon - 1, noon + 3600)
+    for moment in (noon - 2, noon + 3601):
+        assert trapped.unit(moment) == (moment, moment)
+    assert FACTS.at_lunch(noon)
+    assert not FACTS.at_lunch(noon - 1)
+    assert FACTS.clear_of_lunch(noon) == noon + 3600
+
+
+@pytest.mark.parametrize(
+    ("pid", "moment"),
+    [
+        ("1371342252697325568", 1_615_788_446),  # CJ's documents print 2021-03-15T14:07:26 for it, in China time
+        ("2502251050461617500", 1_740_451_846),  # 2025-02-25 10:50:46 in China
+        ("9999999999999999999", None),
+        ("04A22450-67F0-4617-A132-E7AE7F8963B0", None),
+        ("12345", None),
+        ("", None),
+    ],
+)
+def test_some_ids_carry_their_create_time(pid: str, moment: int | None) -> None:
+    assert created_from_id(pid) == moment
+
+
+def test_a_question_says_what_to_ask() -> None:
+    planner = Planner.start(now=START, within=Region(price=(1500, 20_000), inventory=(1, 9), category="C"))
+    (head,) = planner.next(5)
+    assert head.params() == {
+        "page_num": 1,
+        "page_size": 200,
+        "sort": "asc",
+        "order_by": "createAt",
+        "category_id": "C",
+        "min_price": "1.500",
+        "max_price": "20.000",
+        "start_inventory": 1,
+        "end_inventory": 9,
+    }
+    planner.feed(head.id, Answer(total=90_000, rows=tuple(Row(f"P{n}", START - 9000 + n) for n in range(200))))
+    (spine,) = planner.next(1)
+    assert spine.kind == "spine"
+    assert spine.params()["create_time_to"] > "2022-01-01"
+    assert "create_time_from" not in spine.params()
+
+
+def test_the_spine_comes_first_and_announces_its_burst() -> None:
+    planner = Planner.start(now=START)
+    (head,) = planner.next(8)
+    planner.feed(head.id, Answer(total=90_000, rows=tuple(Row(f"P{n}", n) for n in range(200))))
+    (spine,) = planner.next(8)
+    assert (spine.page, spine.window) == (30, head.window)
+    planner.feed(spine.id, Answer(total=90_000, rows=tuple(Row(f"Q{n}", 5800 + n) for n in range(200))))
+    (page,) = planner.next(8)  # one page, until it is clear that the bounds mean what they should
+    assert page.page == 29
+    planner.feed(page.id, Answer(total=5999, rows=tuple(Row(f"R{n}", 5600 + n) for n in range(200))))
+    more = planner.next(8)
+    assert [question.kind for question in more] == ["spine", *["page"] * 7]
+    assert [question.page for question in more] == [30, *range(28, 21, -1)]
+    assert more[0].burst == 30
+    assert more[1].burst == 28
+    assert planner.next(8) == []
+    assert len(planner.next(10)) == 2
+
+
+def listing_of(pages: dict[int, int], answers: dict[int, list[int]]) -> Listing:
+    """A listing whose pages were read with these totals; repairs are answered from `answers`."""
+    listing = Listing(Region(1, 2), FACTS)
+    for page, total in pages.items():
+        listing.take(page, reply(page, total))
+    steps = listing.finish(max(pages))
+    wanted = next(steps, None)
+    while wanted is not None:
+        replies = [reply(ask.page, answers[ask.page].pop(0)) for ask in wanted if isinstance(ask, Ask)]
+        try:
+            wanted = steps.send(replies)
+        except StopIteration:
+            wanted = None
+    assert not any(answers.values())
+    return listing
+
+
+def reply(page: int, total: int, era: int = 0) -> Reply:
+    rows = range((page - 1) * 10, min(page * 10, total))
+    return Reply(total, list(rows), [1] * len(rows), [None] * len(rows), era)
+
+
+def test_equal_totals_and_as_many_products_are_proof() -> None:
+    listing = listing_of({3: 25, 2: 25, 1: 25}, {})
+    assert (listing.proof, listing.repairs, listing.total) == ("constant", 0, 25)
+
+
+def test_a_total_that_fell_from_page_to_page_is_proof_too() -> None:
+    listing = listing_of({3: 25, 2: 24, 1: 24}, {})
+    assert (listing.proof, listing.repairs) == ("ordered", 0)
+
+
+def test_a_total_that_rose_makes_two_pages_be_read_again() -> None:
+    listing = listing_of({3: 25, 2: 25, 1: 26}, {2: [25], 1: [25]})
+    assert (listing.proof, listing.repairs) == ("ordered", 1)
+
+
+def test_one_page_is_enough_where_it_goes_with_the_other() -> None:
+    listing = listing_of({3: 25, 2: 25, 1: 26}, {2: [26]})
+    assert (listing.proof, listing.repairs) == ("ordered", 1)
+
+
+def test_a_pair_is_read_until_it_holds() -> None:
+    listing = listing_of({2: 15, 1: 16}, {2: [15, 17], 1: [17]})
+    assert (listing.proof, listing.repairs) == ("ordered", 2)
+
+
+def test_pages_before_and_after_a_pause_do_not_join() -> None:
+    listing = Listing(Region(1, 2), FACTS)
+    listing.take(2, reply(2, 15))
+    listing.take(1, reply(1, 15, era=1))
+    (ask,) = next(listing.finish(2))
+    assert (ask.page, ask.kind, ask.burst) == (2, "repair", 2)
+
+
+def test_a_list_that_grew_is_read_on() -> None:
+    listing = listing_of({2: 19, 1: 19}, {})
+    assert listing.proof == "constant"
+    listing = listing_of({2: 20, 1: 21}, {2: [21], 3: [21]})
+    assert len(listing.keys) == 21
+
+
+def test_a_list_that_outgrew_the_window_is_given_back() -> None:
+    listing = Listing(Region(1, 2), FACTS)
+    for page in range(5, 0, -1):
+        listing.take(page, reply(page, 51))
+    with pytest.raises(Outgrown):
+        next(listing.finish(5))
+
+
+def test_missing_products_are_no_proof() -> None:
+    listing = Listing(Region(1, 2), FACTS)
+    listing.take(1, Reply(12, list(range(10)), [1] * 10, [None] * 10))
+    listing.take(2, Reply(12, [8, 9], [1] * 2, [None] * 2))
+    assert listing.proof == "none"
+
+
+@some
+@given(st.lists(st.integers(0, 60), max_size=80), st.lists(st.integers(1, 50), max_size=90), st.integers(0, 4))
+def test_windows_of_a_second_walk_leave_no_gap(gaps: list[int], counts: list[int], start: int) -> None:
+    moments = [sum(gaps[: n + 1]) + n + 1 for n in range(len(gaps))]
+    certificates = []
+    for (a, b), rows in zip(pairwise([0, *moments]), counts, strict=False):
+        certificates.append(Certificate(Region(a or None, b - 1), rows, rows, 1, 0, "seek", "constant"))
+    found = windows(certificates, FACTS, start or None, 10**6)
+    if found:
+        assert found[0][0] == (start or None)
+        assert found[-1][1] == 10**6
+        for (_, end, _), (begin, _, _) in pairwise(found):
+            assert end + 1 == begin
+        assert all(rows <= 40 for _, _, rows in found) or max(counts) > 40 or start
+
+
+def test_a_second_walk_cuts_at_full_pages() -> None:
+    marks = tuple((100 + 7 * n, 10 * n - n % 3) for n in range(1, 5))
+    certificate = Certificate(Region(None, 199), 49, 49, 5, 0, "seek", "constant", marks)
+    (first, second) = windows([certificate], FACTS, None, 500)
+    assert first == (None, 120, 30)
+    assert second == (121, 500, 19)
+
+
+@some
+@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 20)), max_size=20), st.integers(-5, 600))
+def test_what_is_settled(spans: list[tuple[int, int]], moment: int) -> None:
+    taken: list[tuple[int, int]] = []
+    for start, length in spans:  # certified regions do not overlap
+        if all(start + length < a or b < start for a, b in taken):
+            taken.append((start, start + length))
+    settled = Settled([Certificate(Region(a, b), 1, 1, 1, 0, "seek", "constant") for a, b in taken])
+    assert settled.covers(moment) == any(a <= moment <= b for a, b in taken)
+    assert not settled.covers(None)
+
+
+@some
+@given(
+    st.lists(st.integers(0, 3000), max_size=300),
+    st.integers(60, 5000),
+    st.tuples(st.integers(0, 2000), st.integers(0, 2000)),
+)
+def test_price_bands_leave_no_price_out(seen: list[int], total: int, span: tuple[int, int]) -> None:
+    low, high = min(span), max(span)
+    parts = by_price(Region(price=(low, high)), total, 50, seen)
+    if low == high:
+        assert parts == []
+        return
+    bands = [part.price for part in parts[0]]
+    assert len(bands) > 1
+    assert (bands[0][0], bands[-1][1]) == (low, high)  # type: ignore[index]
+    assert all(a[1] + 1 == b[0] for a, b in pairwise(bands))  # type: ignore[index]
+
+
+def test_a_price_that_many_share_gets_a_band_of_its_own() -> None:
+    (parts,) = by_price(Region(), 100, 50, [5] * 3 + [999] * 95 + [2000] * 2)
+    assert [part.price for part in parts] == [(0, 998), (999, 999), (1000, MAX_PRICE)]
+
+
+def test_inventory_is_cut_by_orders_of_magnitude_down_to_single_numbers() -> None:
+    (parts,) = by_inventory(Region())
+    assert parts[0].inventory == (0, 0)
+    assert parts[-1].inventory == (10_001, MAX_INVENTORY)
+    region = Region(inventory=(11, 100))
+    while (cut := by_inventory(region)) and cut[0][0].inventory != cut[0][-1].inventory:
+        assert cut[0][0].inventory[1] + 1 == cut[0][-1].inventory[0]  # type: ignore[index]
+        region = cut[0][0]
+    assert region.inventory == (11, 11)
+
+
+def test_categories_come_in_batches() -> None:
+    assert [len(batch) for batch in by_category(Region(), [str(n) for n in range(20)])] == [8, 8, 4]
+    assert by_category(Region(category="x"), ["y"]) == []
+
+
+@some
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=400), st.integers(0, 500))
+def test_price_bins_count_every_product_once(values: list[int], hidden: int) -> None:
+    bins: dict[int, int] = {}
+    for value in values:
+        prices.count(bins, value)
+    found = prices.bands(bins, hidden, FACTS)
+    assert (found[0][0], found[-1][1]) == (0, MAX_PRICE)
+    assert all(a[1] + 1 == b[0] for a, b in pairwise(found))
+    for low, high, count in found:
+        assert count == sum(low <= value <= high for value in values)
+    assert len(prices.sample(bins)) <= 1000 + len(bins)
+
+
+def test_keys_tell_products_apart() -> None:
+    rng = random.Random(1)
+    pids = {str(rng.getrandbits(64)) for _ in range(50_000)}
+    assert len({key(pid) for pid in pids}) == len(pids)
+    assert max(map(key, pids)) < 1 << 64

@@ -1,0 +1,257 @@
+"""The planner against the simulated server: what a walk costs, what it misses (nothing), what it says at its end.
+
+Bounds are for N products and pages of 200: a share of ceil(N/200), plus the three questions that every walk asks beside
+its windows: the first look, the last look, and the page that the last window does not fill.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from cjasync.catalog.planner import Planner
+from cjasync.catalog.question import Region
+from tests.simulator.catalogue import START, Catalogue, catalogue
+from tests.simulator.server import Server
+from tests.simulator.walk import Walk, walk
+
+N = 60_000
+PAGES = N // 200
+BESIDE = 3
+FEW = 20_000  # where cost is not the point
+
+
+def go(products: Catalogue, *, window: int | None = 6000, told: int | None = -1, **options: object) -> Walk:
+    """Walk it; `told`: the window that the planner is told, if not the true one."""
+    names = ("in_flight", "seconds", "crash", "bursts", "seed", "gap")
+    how = {name: options.pop(name) for name in names if name in options}
+    planner = Planner.start(now=START, window=window if told == -1 else told)
+    server = Server(products, window=window, **options)  # type: ignore[arg-type]
+    return walk(planner, server, products, **{"in_flight": 8, **how})  # type: ignore[arg-type]
+
+
+def nothing_lost(result: Walk) -> None:
+    assert result.missed == set()
+    assert result.doubled == 0
+    assert result.report.reasons == ()
+    assert result.report.unreachable == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "share"),
+    [
+        ("uniform", 1.002),
+        ("growth", 1.002),
+        ("halfday", 1.002),
+        ("bursty", 1.02),
+        ("ties201", 1.03),
+        ("onesecond", 1.03),
+        ("loguniform", 1.03),
+        ("cantor", 1.03),
+        ("ties6001", 1.15),
+    ],
+)
+def test_a_first_walk_costs_hardly_more_than_its_pages(shape: str, share: float) -> None:
+    result = go(catalogue(N, shape))
+    nothing_lost(result)
+    assert result.report.requests <= share * PAGES + BESIDE
+    assert result.report.unique == N
+    assert result.report.counted == N
+
+
+@pytest.mark.parametrize(
+    ("window", "shape", "share"),
+    [
+        (2000, "growth", 1.002),
+        (2000, "bursty", 1.065),
+        (10_000, "growth", 1.002),
+        (10_000, "bursty", 1.015),
+        (None, "growth", 1.002),
+    ],
+)
+def test_the_size_of_the_window_hardly_matters(window: int | None, shape: str, share: float) -> None:
+    result = go(catalogue(N, shape), window=window)
+    nothing_lost(result)
+    assert result.report.requests <= share * PAGES + BESIDE
+
+
+@pytest.mark.parametrize(("shape", "share"), [("uniform", 1.0), ("growth", 1.0), ("bursty", 1.01)])
+def test_from_the_second_walk_on_borders_are_known(shape: str, share: float) -> None:
+    products = catalogue(N, shape)
+    first = Planner.start(now=START)
+    walk(first, Server(products), products, in_flight=8)
+    second = Planner.start(now=START + 86400, facts=first.report().facts, earlier=first.report().certificates)
+    result = walk(second, Server(products), products, in_flight=8)
+    nothing_lost(result)
+    assert result.report.requests <= share * PAGES + BESIDE
+    assert result.report.total_before == result.report.total_after == N
+
+
+@pytest.mark.parametrize("churn", [1, 10, 50])
+@pytest.mark.parametrize("shape", ["growth", "bursty"])
+def test_nothing_is_missed_while_the_catalogue_changes(churn: int, shape: str) -> None:
+    # 300 calls at one per 86.4 seconds: seven hours, in which up to 3 % vanish and 4.5 % are new.
+    products = catalogue(N, shape, churn=churn, days=0.4, seed=churn)
+    result = go(products, seconds=86.4, crash=0.03)
+    nothing_lost(result)
+    assert result.crashes > 2
+    assert result.report.requests <= 1.1 * PAGES + BESIDE + 8 * result.crashes
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_small_results_are_complete_under_heavy_churn(seed: int) -> None:
+    products = catalogue(150 + 480 * seed, "growth", churn=50, days=1, seed=seed)
+    nothing_lost(go(products, seconds=20, seed=seed))
+
+
+def test_a_window_smaller_than_thought_is_found_and_remembered() -> None:
+    result = go(catalogue(N, "growth"), window=2000, told=6000)
+    nothing_lost(result)
+    assert result.report.facts.window <= 2000
+    assert (
+        result.report.requests <= 1.002 * PAGES + BESIDE + 5
+    )  # two refusals, and what has no create time is counted apart
+
+
+@pytest.mark.parametrize("hours", [0, 8, -5, 5.5, 12.75])
+def test_the_filters_clock_is_found_out(hours: float) -> None:
+    result = go(catalogue(FEW, "growth"), zone=int(hours * 3600))
+    nothing_lost(result)
+    assert result.report.facts.zone == hours * 3600
+
+
+@pytest.mark.parametrize("hours", [8, 0])
+@pytest.mark.parametrize("shape", ["growth", "halfday"])
+def test_noon_read_as_midnight_loses_nothing(hours: int, shape: str) -> None:
+    nothing_lost(go(catalogue(FEW, shape), zone=hours * 3600, noon=True, window=2000))
+
+
+@pytest.mark.parametrize("excluded", ["after", "before"])
+def test_bounds_that_exclude_their_own_second_lose_nothing(excluded: str) -> None:
+    result = go(catalogue(FEW, "bursty"), window=2000, **{excluded: True})
+    nothing_lost(result)
+
+
+@pytest.mark.parametrize("nulls", ["first", "last", "low", "high"])
+@pytest.mark.parametrize("share", [0.001, 0.15])
+def test_products_without_a_create_time_are_found_wherever_they_are_listed(nulls: str, share: float) -> None:
+    result = go(catalogue(FEW, "growth", nulls=share), nulls=nulls, window=2000)
+    nothing_lost(result)
+    assert result.report.hidden == int(FEW * share)
+    assert result.report.unique == FEW
+
+
+@pytest.mark.parametrize(
+    ("weakness", "mode"),
+    [
+        ({"ignore": ("sort",)}, "plain"),
+        ({"ignore": ("time",)}, "units"),
+        ({"ignore": ("time", "category")}, "units"),
+        ({"hide": True}, "blind"),
+        ({"hide": True, "ignore": ("sort",)}, "plain"),
+        ({"replicas": 2}, "keyset"),
+        ({"cap": 4000}, "keyset"),
+    ],
+)
+def test_what_the_server_lacks_is_noticed_and_the_next_mode_takes_over(weakness: dict[str, object], mode: str) -> None:
+    result = go(catalogue(FEW, "bursty"), **weakness)
+    nothing_lost(result)
+    assert mode in result.report.modes
+    assert result.report.notes
+
+
+def test_a_total_that_stops_counting_above_a_window_does_no_harm() -> None:
+    result = go(catalogue(N, "growth"), cap=10_000)
+    nothing_lost(result)
+    assert result.report.modes == {"seek": result.report.windows}
+    assert result.report.requests <= 1.01 * PAGES + BESIDE
+
+
+def test_times_are_read_from_ids_where_rows_hide_them() -> None:
+    products = catalogue(FEW, "growth")
+
+    def snowflake(product: object) -> str:
+        return str(((product.created * 1000 - 1_288_834_974_657) << 22) + product.number)  # type: ignore[attr-defined]
+
+    result = go(products, hide=True, pid=snowflake)
+    nothing_lost(result)
+    assert result.report.modes == {"seek": result.report.windows}
+
+
+@pytest.mark.parametrize("one_price", [False, True])
+def test_a_second_larger_than_a_window_is_cut_by_other_filters(one_price: bool) -> None:
+    products = catalogue(FEW, "onesecond", one_price=one_price)
+    result = go(products, window=2000)
+    nothing_lost(result)
+
+
+def test_what_no_filter_separates_is_counted() -> None:
+    products = catalogue(FEW, "onesecond", one_price=True)
+    result = go(products, window=2000, ignore=("price", "inventory", "category"))
+    assert result.missed
+    assert result.report.unreachable == len(result.missed) == FEW // 5 - 2000
+    assert not result.report.proved
+    assert "2000 products" in result.report.reasons[0]
+
+
+def test_a_filter_that_matches_nothing_takes_one_question() -> None:
+    result = go(Catalogue([]))
+    assert result.report.proved
+    assert (result.report.requests, result.report.unique, result.report.total_before) == (1, 0, 0)
+
+
+def test_one_page_takes_one_question() -> None:
+    result = go(catalogue(150))
+    assert (result.report.requests, result.report.unique) == (1, 150)
+
+
+def test_a_catalogue_that_vanishes_ends_the_walk() -> None:
+    products = catalogue(FEW, "growth")
+    for product in products.products:
+        product.dies = START + 30.5
+    result = go(products)
+    nothing_lost(result)
+    assert result.report.total_before == FEW
+    assert result.report.total_after == 0
+
+
+def test_a_part_of_the_catalogue_is_walked_within_its_bounds() -> None:
+    products = catalogue(FEW, "growth")
+    start, end = START - 2 * 365 * 86400, START - 365 * 86400
+    planner = Planner.start(now=START, window=2000, within=Region(start=start, end=end, category="C000"))
+    result = walk(planner, Server(products, window=2000), products, in_flight=4)
+    wanted = {p.pid for p in products.products if start <= (p.created or 0) <= end and p.category == "C000"}
+    assert set(result.delivered) == wanted
+    assert result.report.proved
+
+
+def test_pages_that_come_back_short_are_asked_for_again() -> None:
+    products = catalogue(5000, "growth")
+    server = Server(products)
+    whole, asked = server.answer, set()
+
+    def short_at_first(question: object) -> object:
+        answer = whole(question)  # type: ignore[arg-type]
+        seen = question.id in asked  # type: ignore[attr-defined]
+        asked.add(question.id)  # type: ignore[attr-defined]
+        return answer if seen else type(answer)(answer.total, answer.rows[:-1], answer.page_size)
+
+    server.answer = short_at_first  # type: ignore[assignment,method-assign]
+    result = walk(Planner.start(now=START), server, products, in_flight=4)
+    nothing_lost(result)
+    assert result.report.unique == 5000
+
+
+def test_a_page_that_stays_short_is_no_proof() -> None:
+    products = catalogue(5000, "growth")
+    server = Server(products)
+    whole = server.answer
+
+    def page_seven_lacks_one(question: object) -> object:
+        answer = whole(question)  # type: ignore[arg-type]
+        short = question.page == 7  # type: ignore[attr-defined]
+        return type(answer)(answer.total, answer.rows[1:], answer.page_size) if short else answer
+
+    server.answer = page_seven_lacks_one  # type: ignore[assignment,method-assign]
+    result = walk(Planner.start(now=START), server, products, in_flight=4)
+    assert not result.report.proved
+    assert any("page 7" in reason for reason in result.report.reasons)
