@@ -8,3 +8,6 @@ Every figure is a ratio or a count from one run; `frame` holds what the question
 
 QUESTIONS = ("call", "pages", "decode", "pager", "sinks", "startup", "extras", "memory", "sandbox", "soak")
 """The names of all questions, in the order they are run."""
+
+OVERVIEW = ("call", "pages", "decode", "pager")
+"""The questions whose first charts make the main picture."""

@@ -2,6 +2,8 @@
 
 python -m benchmarks [NAME...] [--results FOLDER]
 
+A run of all questions also leaves a page with everything, README.md, and a picture of the main figures, overview.svg.
+
 Ends with 0 if every target was met, 1 if one was missed, 3 if one could not be judged, 2 if a name is unknown.
 """
 
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import QUESTIONS
+from benchmarks import OVERVIEW, QUESTIONS
 from benchmarks.frame import Result, picture, text
 from benchmarks.frame.targets import exit_code
 
@@ -36,8 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         write(result, options.results)
         results.append(result)
     if not options.names:
-        (options.results / "README.md").write_text(text.page(results), "utf-8")
-        print(f"{sum(result.seconds for result in results) / 60:.1f} minutes; {options.results / 'README.md'}")
+        page, overview = options.results / "README.md", options.results / "overview.svg"
+        page.write_text(text.page(results), "utf-8")
+        charts = [result.charts[0] for result in results if result.question in OVERVIEW and result.charts]
+        overview.write_text(picture.draw("cjasync beside what else there is", charts), "utf-8")
+        print(f"{sum(result.seconds for result in results) / 60:.1f} minutes; {page}, {overview}")
     return exit_code(verdict.outcome for result in results for verdict in result.verdicts)
 
 

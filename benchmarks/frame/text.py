@@ -31,8 +31,9 @@ def page(results: Iterable[Result]) -> str:
     parts = [
         "# Results",
         f"Measured on {first.date:%Y-%m-%d} by `scripts/bench`. Only ratios within one table can be compared.",
-        described(first.machine),
+        f"{described(first.machine)} The whole took {sum(result.seconds for result in results) / 60:.0f} minutes.",
         ", ".join(f"{name} {version}" for name, version in first.versions.items()) + ".",
+        "![The main figures](overview.svg)",
         "## Targets",
         *_markdown(_all_verdicts(results)),
     ]
