@@ -39,6 +39,7 @@ _TABLES = """
     CREATE TABLE answer (seq INTEGER PRIMARY KEY, question INTEGER, body BLOB);
     CREATE TABLE staged (seq INTEGER PRIMARY KEY, part BLOB);
     CREATE TABLE delivered (seq INTEGER PRIMARY KEY, keys BLOB);
+    CREATE TABLE known (keys BLOB);
     CREATE TABLE skipped (pid TEXT PRIMARY KEY, raw BLOB, path TEXT, reason TEXT) WITHOUT ROWID;
     CREATE TABLE todo (n INTEGER PRIMARY KEY, pid TEXT);
     CREATE TABLE failed (pid TEXT PRIMARY KEY, reason TEXT) WITHOUT ROWID;
@@ -159,6 +160,11 @@ class Checkpoint:
         with self._explained():
             return b"".join(keys for (keys,) in self._db.execute("SELECT keys FROM delivered"))
 
+    def known(self) -> bytes:
+        """The keys of products that earlier walks brought into a database; some may be there twice."""
+        with self._explained():
+            return b"".join(keys for (keys,) in self._db.execute("SELECT keys FROM known"))
+
     def skipped(self) -> list[Skip]:
         """Rows that could not be read."""
         with self._explained():
@@ -230,9 +236,17 @@ class Checkpoint:
         with self._transaction() as run:
             run("UPDATE walk SET state = 'closing'")
 
-    def finish(self, earlier: Earlier, tally: Tally) -> None:
-        """The walk is over; the next one begins with what it leaves."""
+    def finish(self, earlier: Earlier, tally: Tally, *, know: bool, proved: bool) -> None:
+        """The walk is over; the next one begins with what it leaves.
+
+        know: remember its products, because the next one may find some gone. proved: it has seen all there were, so that
+        what earlier walks knew beside has been dealt with.
+        """
         with self._transaction() as run:
+            if proved or not know:
+                run("DELETE FROM known")
+            if know:
+                run("INSERT INTO known SELECT keys FROM delivered")
             for table in ("answer", "staged", "delivered", "todo"):
                 run(f"DELETE FROM {table}")  # noqa: S608 - our own names
             told = [_encode(earlier), _encode(tally)]

@@ -67,8 +67,7 @@ async def bring(walk: Walk, sink: Sink, details: Sink | None) -> WalkReport:
     """`Walk.into`."""
     sinks = [sink] if details is None else [sink, details]
     standing = await walk.open()
-    path = _path_of(sink)
-    where = None if path is None else str(path)
+    updates = getattr(sink, "upserts", False)
     if standing.state == "closing":
         waiting = [each for each in sinks if not _has_finished(each)]
         for each in waiting:
@@ -76,14 +75,13 @@ async def bring(walk: Walk, sink: Sink, details: Sink | None) -> WalkReport:
         await _drain(walk)
     else:
         waiting = sinks
-        known = where is not None and standing.earlier is not None and standing.earlier.sink == where
-        gone = Gone(sink, walk) if known and getattr(sink, "upserts", False) else None
+        gone = Gone(sink, walk, await walk.known()) if updates else None
         await _fill(walk, sinks, [held_by(each, standing) for each in sinks], gone)
         await walk.closing()
     for each in waiting:
         if hasattr(each, "finish"):
             await each.finish()
-    return await walk.finish(where)
+    return await walk.finish(updates=updates)
 
 
 async def _fill(walk: Walk, sinks: Sequence[Sink], have: Sequence[int], gone: Gone | None) -> None:
@@ -128,10 +126,5 @@ async def _drain(walk: Walk) -> None:
 
 def _has_finished(sink: Any) -> bool:
     """Did an earlier run end between this sink's end and its own?"""
-    path = _path_of(sink)
-    return getattr(sink, "token", b"") is None and path is not None and path.exists()
-
-
-def _path_of(sink: Sink) -> Path | None:
     path = getattr(sink, "path", None)
-    return None if path is None else Path(path).resolve()
+    return getattr(sink, "token", b"") is None and path is not None and Path(path).exists()

@@ -25,7 +25,11 @@ from cjasync.resources.stock import Stock as StockCalls
 
 AT_ONCE = 500  # products that are read from the file's list
 DOUBT = 20  # failures in a row that are not the products' own
+SECOND_THOUGHTS = 5.0  # seconds before those are asked for again that failed last
 DOUBTFUL = (BadResponseError, UnavailableError)  # after the call's own retries: the product's fault, or all of CJ's
+
+
+Place = tuple[int, str]  # on the list, and the product's id
 
 
 class ProductStock(Model):
@@ -62,7 +66,11 @@ DETAILS: dict[Kind, Detail] = {
 
 
 class Details:
-    """Asks about the products that the walk has found, in the order in which they were found."""
+    """Asks about the products that the walk has found, in the order in which they were found.
+
+    A call that fails for another reason than "no such product" is the product's fault if one that is sent later
+    succeeds; otherwise CJ is down, and the products stay on the list.
+    """
 
     def __init__(self, kind: Kind, asker: Asker, staging: Staging, turns: Turns) -> None:
         self._kind: Kind = kind
@@ -70,14 +78,15 @@ class Details:
         self._asker = asker
         self._staging = staging
         self._turns = turns
-        self._todo: deque[tuple[int, str]] = deque()
+        self._todo: deque[Place] = deque()
         self._after = 0
-        self._flying: dict[asyncio.Task[Model], tuple[int, str]] = {}
-        self._doubtful: dict[tuple[int, str], CJError] = {}
+        self._sent = 0
+        self._flying: dict[asyncio.Task[Model], tuple[Place, int]] = {}
+        self._doubtful: dict[Place, tuple[CJError, int]] = {}
 
     async def run(self) -> None:
         """Until all products of the walk have been asked about."""
-        turns = self._turns
+        turns, again = self._turns, True
         try:
             while True:
                 await self._read_list()
@@ -88,11 +97,15 @@ class Details:
                     await self._take(done)
                 elif self._todo:
                     await turns.for_details()
-                elif turns.over:
-                    break
-                else:
+                elif not turns.over:
                     await turns.for_products()
-            await self._settle([], sure=True)
+                elif self._doubtful and again:
+                    again = False
+                    await self._asker.clock.sleep(SECOND_THOUGHTS)
+                    self._todo.extend(self._doubtful)
+                else:
+                    break
+            await self._staging.save(self._faulty(self._sent + 1))
         finally:
             turns.waiting = False
             turns.changed()
@@ -115,7 +128,8 @@ class Details:
         limit = self._asker.engine.services.concurrency()
         while self._todo and len(self._flying) < limit and self._turns.details_may_go:
             place = self._todo.popleft()
-            self._flying[asyncio.ensure_future(self._ask(place[1]))] = place
+            self._sent += 1
+            self._flying[asyncio.ensure_future(self._ask(place[1]))] = place, self._sent
             self._staging.tally.detail_requests += 1
             self._turns.count(details=1)
 
@@ -131,34 +145,37 @@ class Details:
         failure: BaseException | None = None
         arrivals: list[Arrival] = []
         for task in done:
-            place = self._flying.pop(task)
+            place, number = self._flying.pop(task)
             error = task.exception()
-            if error is None:
-                arrivals.append(self._arrival(place, task.result()))
-            elif isinstance(error, NotFoundError | ParameterError):
-                arrivals.append(self._arrival(place, None, {place[1]: str(error)}))
-            elif isinstance(error, DOUBTFUL):
-                self._doubtful[place] = error
+            if isinstance(error, DOUBTFUL):
+                self._doubtful[place] = error, self._sent
                 if len(self._doubtful) >= DOUBT:
                     failure = error
+                continue
+            if error is None or isinstance(error, NotFoundError | ParameterError):
+                self._doubtful.pop(place, None)
+                arrivals += self._faulty(number)
+                arrivals.append(self._arrival(place, task.result() if error is None else error))
             else:
                 failure = error
-        await self._settle(arrivals, sure=bool(arrivals))
+        await self._staging.save(arrivals)
         if failure is not None:
             raise failure
 
-    async def _settle(self, arrivals: list[Arrival], *, sure: bool) -> None:
-        """Write down what came; and earlier failures too where it is sure that they were not CJ's as a whole."""
-        if sure:
-            arrivals += [self._arrival(place, None, {place[1]: str(error)}) for place, error in self._doubtful.items()]
-            self._doubtful.clear()
-        if arrivals:
-            await self._staging.save(arrivals)
+    def _faulty(self, number: int) -> list[Arrival]:
+        """Products whose calls had failed before call `number` was sent, which has been answered."""
+        sure = [(place, error) for place, (error, sent) in self._doubtful.items() if sent < number]
+        for place, _ in sure:
+            del self._doubtful[place]
+        return [self._arrival(place, error) for place, error in sure]
 
-    def _arrival(self, place: tuple[int, str], row: Model | None, failed: dict[str, str] | None = None) -> Arrival:
-        tally, now = self._staging.tally, self._asker.clock.time()
-        tally.detailed += row is not None
-        tally.failed += row is None
-        rows = [] if row is None else [row]
-        part = Part(self._kind, now, encode_rows(rows)) if rows else None
-        return Arrival(Entry(self._staging.number(), part=part, done=[place[0]], failed=failed or {}), rows)
+    def _arrival(self, place: Place, came: Model | BaseException) -> Arrival:
+        """One product is settled."""
+        n, pid = place
+        tally, number = self._staging.tally, self._staging.number()
+        if isinstance(came, BaseException):
+            tally.failed += 1
+            return Arrival(Entry(number, done=[n], failed={pid: str(came)}))
+        tally.detailed += 1
+        part = Part(self._kind, self._asker.clock.time(), encode_rows([came]))
+        return Arrival(Entry(number, part=part, done=[n]), [came])

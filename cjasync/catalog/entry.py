@@ -59,11 +59,10 @@ class Entry(Struct, frozen=True):
 
 
 class Earlier(Struct, frozen=True):
-    """What a finished walk leaves to the next: its proof, what it learnt of the server, and where its rows went."""
+    """What a finished walk leaves to the next: where its windows ended, and what it learnt of the server."""
 
     certificates: list[Certificate]
     facts: Facts
-    sink: str | None
 
 
 class Standing(Struct, frozen=True):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cjasync.catalog.question import Region
+from cjasync.catalog.delivered import Delivered
+from cjasync.catalog.question import Region, key
 
 if TYPE_CHECKING:
     from cjasync.catalog.walk import Walk
@@ -18,12 +19,14 @@ _STEP = timedelta(days=60)
 class Gone:
     """Marks rows in the sink's file that an earlier walk of the same question wrote.
 
-    sink: with `held` and `tombstone`, as the databases have them.
+    sink: with `held` and `tombstone`, as the databases have them. known: what earlier walks found; the file may hold
+    more, of other questions, which is none of this walk's business.
     """
 
-    def __init__(self, sink: Any, walk: Walk) -> None:
+    def __init__(self, sink: Any, walk: Walk, known: Delivered) -> None:
         self._sink = sink
         self._walk = walk
+        self._known = known
 
     async def bury(self, region: Region, at: datetime) -> None:
         """Mark what was created in a region that is complete, and was not seen in this walk."""
@@ -42,8 +45,10 @@ class Gone:
             low += _STEP
 
     async def _mark(self, low: datetime | None, high: datetime | None, at: datetime) -> None:
+        if not len(self._known):
+            return
         held = await self._sink.held(COLUMN, low, high)
-        gone = [pid for pid in held if not self._walk.has_seen(pid)]
+        gone = [pid for pid in held if key(pid) in self._known and not self._walk.has_seen(pid)]
         if gone:
             await self._sink.tombstone(gone, at)
             self._walk.tally.tombstones += len(gone)

@@ -156,8 +156,8 @@ class Staging:
         await self.run(lambda: self.checkpoint.save([], tally, taken, None))
         await self.run(self.checkpoint.closing)
 
-    async def finish(self, earlier: Earlier) -> None:
+    async def finish(self, earlier: Earlier, *, know: bool, proved: bool) -> None:
         """The walk is over: nothing waits any more, and the next one begins with what it leaves."""
         tally = copy(self.tally)
-        await self.run(lambda: self.checkpoint.finish(earlier, tally))
+        await self.run(lambda: self.checkpoint.finish(earlier, tally, know=know, proved=proved))
         self.name = ""

@@ -22,6 +22,7 @@ from cjasync.catalog.asking import Asker
 from cjasync.catalog.bursts import Bursts
 from cjasync.catalog.checkpoint import Checkpoint
 from cjasync.catalog.crawl import Crawl
+from cjasync.catalog.delivered import Delivered
 from cjasync.catalog.delivery import Delivery, bring, seq_of, token_of
 from cjasync.catalog.details import DETAILS
 from cjasync.catalog.details import Details as DetailStage
@@ -213,16 +214,25 @@ class Walk:
         """Has this walk met that product, even if its row could not be read?"""
         return self._crawl is not None and self._crawl.has_seen(pid)
 
+    async def known(self) -> Delivered:
+        """The products that earlier walks of this question brought into a database."""
+        packed = await self._staging.run(self._staging.checkpoint.known)
+        return await asyncio.to_thread(Delivered.of, packed)
+
     async def closing(self) -> None:
         """All is committed; only the sink's own end is left."""
         await self._staging.closing()
 
-    async def finish(self, sink: str | None = None) -> WalkReport:
-        """All deliveries are safe: the walk is over, and its checkpoint serves the next one. `sink`: where they are."""
+    async def finish(self, *, updates: bool = False) -> WalkReport:
+        """All deliveries are safe: the walk is over, and its checkpoint serves the next one.
+
+        updates: they are where the next walk's will come too, and it is to tell which products are gone.
+        """
         if not self._exhausted or not self._staging.all_taken:
             raise RuntimeError("finish comes after the last delivery, and after its commit")
         report = self._finished = self.report
-        await self._staging.finish(Earlier(list(report.certificates), report.facts, sink))
+        earlier = Earlier(list(report.certificates), report.facts)
+        await self._staging.finish(earlier, know=updates, proved=report.proved)
         return report
 
     # How it stands

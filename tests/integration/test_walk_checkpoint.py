@@ -12,7 +12,8 @@ import pytest
 
 from cjasync.catalog import walk
 from cjasync.catalog.checkpoint import VERSION, Checkpoint
-from cjasync.catalog.sinks import open_sink, read_rows
+from cjasync.catalog.sinks import FileSink, open_sink, read_rows
+from cjasync.catalog.staging import Staging
 from cjasync.errors import CheckpointError, OutputError, QuotaExhaustedError
 from cjasync.models import ListedProduct
 from tests.integration.sandbox_desk import Hands
@@ -331,10 +332,8 @@ async def test_a_crash_around_the_sinks_end_loses_and_repeats_nothing(tmp_path, 
     async with shop() as (sandbox, cj):
         file = tmp_path / f"products{suffix}"
         with monkeypatch.context() as patch:
-            from cjasync.catalog.sinks.sink import FileSink
-            from cjasync.catalog.staging import Staging
 
-            def crash(*_):
+            def crash(*_, **__):
                 raise RuntimeError("crash")
 
             patch.setattr(*((FileSink, "finish", crash) if when == "before" else (Staging, "finish", crash)))
