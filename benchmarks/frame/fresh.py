@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,19 @@ def in_fresh_process(
     """What the function returns. under: a command to run it with. core: which of ours, None for any."""
     place = f"{function.__module__}:{function.__qualname__}"
     told = json.dumps([arguments, named, None if core is None else pinned(core)])
-    done = subprocess.run(
+    with subprocess.Popen(
         [*under, sys.executable, "-m", "benchmarks.frame.fresh", place, told],
         cwd=ROOT,
         env={**os.environ, "PYTHONHASHSEED": "0", **(environment or {})},
+        stdin=subprocess.PIPE,  # open for as long as we live
         stdout=subprocess.PIPE,
-        check=True,  # what went wrong stands on standard error by then
-    )
-    return json.loads(done.stdout)
+    ) as process:
+        assert process.stdout is not None
+        result = process.stdout.read()
+        if process.wait():
+            # What went wrong stands on standard error by now.
+            raise RuntimeError(f"{place} ended with status {process.returncode}")
+    return json.loads(result)
 
 
 def pinned(core: int) -> int:
@@ -54,8 +60,14 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {core})
 
 
+def _end_with_parent() -> None:
+    os.read(0, 1)  # returns when the other end is closed
+    os._exit(1)
+
+
 def _main(place: str, told: str) -> None:
     arguments, named, core = json.loads(told)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if core is not None:
         pin(core)
     # Whatever else is printed must not end up in the result.

@@ -1,6 +1,7 @@
 """The benchmarks' frame: verdicts, exit codes, what is written, and that every target is about a figure that exists."""
 
 import importlib
+import math
 import os
 import sys
 import types
@@ -108,6 +109,11 @@ async def test_all_contestants_take_part_in_all_rounds_and_the_base_twice():
 def test_a_fresh_process_gives_the_result_and_nothing_else():
     assert in_fresh_process(print, "this is not the result") is None
     assert in_fresh_process(os.getpid) != os.getpid()
+
+
+def test_a_fresh_process_that_fails_says_so():
+    with pytest.raises(RuntimeError, match="math:sqrt ended with status 1"):
+        in_fresh_process(math.sqrt, -1)
 
 
 def test_decoding_answers_every_one_of_its_targets():
