@@ -15,7 +15,7 @@ from cjasync import __version__
 from cjasync.cli.endings import DONE, exit_code, in_words
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
-from cjasync.cli.words import moment, safe
+from cjasync.cli.words import counted, moment, safe
 from cjasync.client import CJClient
 from cjasync.config import Plan
 from cjasync.errors import CJError, ConfigError
@@ -59,7 +59,7 @@ async def doctor(
             if drift:
                 step = "drift"
                 report = await _drift(cj)
-                checks.append(Check(step, True, f"{len(report.changes)} fields are not as the models expect"))
+                checks.append(Check(step, True, f"{_fields(len(report.changes))} not as the models expect"))
     except CJError as error:
         checks.append(Check(step, False, in_words(error)))
         code = exit_code(error)
@@ -81,9 +81,19 @@ async def _drift(cj: CJClient) -> DriftReport:
     return await check_drift(cj)
 
 
+def _fields(number: int) -> str:
+    return counted(number, "field is", "fields are")
+
+
 def _plan(plan: Plan) -> str:
-    told = {"requests a second": plan.qps, "calls a day": plan.daily_calls, "points a day": plan.daily_points}
-    return ", ".join(f"{'any' if limit is None else format(limit, ',')} {what}" for what, limit in told.items())
+    told = {
+        "request": (plan.qps, "a second"),
+        "call": (plan.daily_calls, "a day"),
+        "point": (plan.daily_points, "a day"),
+    }
+    return ", ".join(
+        f"{f'any {what}s' if limit is None else counted(limit, what)} {time}" for what, (limit, time) in told.items()
+    )
 
 
 async def _store(cj: CJClient) -> str:

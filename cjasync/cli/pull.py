@@ -15,7 +15,7 @@ from cjasync.cli.endings import INTERRUPTED, as_json, exit_code
 from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json, tell
 from cjasync.cli.tally import Tally
-from cjasync.cli.words import duration, safe
+from cjasync.cli.words import counted, duration, safe
 from cjasync.client import CJClient
 from cjasync.errors import CJError, ConfigError, OutOfReachError
 from cjasync.resources import endpoints
@@ -102,10 +102,10 @@ def show(common: Common, result: Result, tally: Tally) -> None:
     if common.json:
         print_json(result)
         return
-    common.out.print(f"[bold green]{result.unique:,} products[/] in [bold]{safe(result.file)}[/]")
+    common.out.print(f"[bold green]{counted(result.unique, 'product')}[/] in [bold]{safe(result.file)}[/]")
     common.out.print(
-        f"{result.pages:,} pages, {result.requests:,} requests ({result.refused:,} refused, "
-        f"{result.retried:,} retried), {result.points:,} points, {duration(result.seconds)}"
+        f"{counted(result.pages, 'page')}, {counted(result.requests, 'request')} ({result.refused:,} refused, "
+        f"{result.retried:,} retried), {counted(result.points, 'point')}, {duration(result.seconds)}"
     )
     if result.products > result.unique:
         note(common, f"{result.products - result.unique:,} rows came again; the newest row of each product stays")
@@ -149,8 +149,8 @@ async def _estimate(common: Common, cj: CJClient, job: Job) -> None:
     if common.json:
         print_json({"products": page.total, **msgspec.structs.asdict(told)})
         return
-    common.out.print(f"[bold]{page.total:,} products[/] match")
+    common.out.print(f"[bold]{counted(page.total, 'product')}[/] {'matches' if page.total == 1 else 'match'}")
     common.out.print(
-        f"{told.requests:,} requests, {told.points:,} points, {duration(told.seconds)} "
+        f"{counted(told.requests, 'request')}, {counted(told.points, 'point')}, {duration(told.seconds)} "
         f"(limited by {told.limited_by}), done by {told.ends_at:%Y-%m-%d %H:%M} UTC"
     )

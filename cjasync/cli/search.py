@@ -15,7 +15,7 @@ from cjasync.cli.words import safe
 
 async def search(
     common: Common,
-    words: Annotated[list[str], typer.Argument(help="Words of the name, or a SKU.", metavar="WORDS...")],
+    words: Annotated[list[str], typer.Argument(help="Words of the name, or a SKU.", metavar="WORDS")],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many to show.")] = 20,
     country: Annotated[str | None, typer.Option(help="Only with stock there: CN, US, ...")] = None,
 ) -> None:

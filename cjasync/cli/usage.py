@@ -16,6 +16,7 @@ from cjasync.cli.words import duration, safe
 from cjasync.quota.usage import BucketUsage
 
 _BAR = 20
+_WIDE = 110  # columns from which on there is room for bars
 _SOON = 5.0  # seconds
 
 
@@ -34,14 +35,18 @@ async def usage(
     if common.json:
         print_json(told)
         return
+    out = common.out
+    wide = out.width >= _WIDE
     table = Table(box=SIMPLE_HEAD)
     table.add_column("limit", overflow="fold")
-    table.add_column("left", width=_BAR)
-    table.add_column(justify="right", no_wrap=True)
+    if wide:
+        table.add_column(width=_BAR)
+    table.add_column("left", justify="right", no_wrap=True)
     table.add_column("full again", no_wrap=True)
     for bucket in sorted(told.buckets, key=_place):
-        table.add_row(safe(bucket.name), *_row(bucket))
-    common.out.print(table)
+        bar, *words = _row(bucket)
+        table.add_row(safe(bucket.name), *([bar] if wide else []), *words)
+    out.print(table)
 
 
 def _place(bucket: BucketUsage) -> tuple[int, int, str]:

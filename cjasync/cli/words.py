@@ -12,6 +12,11 @@ def safe(text: object) -> str:
     return escape("".join(each if each.isprintable() else " " for each in str(text)))
 
 
+def counted(number: float, one: str, many: str | None = None) -> str:
+    """`1 page`, `2,000 pages`; `many` where it is not `one` with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def moment(at: datetime) -> str:
     """A time as people read it, in UTC as CJ's days are, and how far away it is."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({duration((at - datetime.now(UTC)).total_seconds())} from now)"
