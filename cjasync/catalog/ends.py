@@ -13,8 +13,8 @@ from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Newe
 from cjasync.catalog.question import Certificate, Facts, Region, Reply, Sort
 
 BANDS_AT_ONCE = 16
-SWEEPS = 2
-COUNTS = 3  # of products without a create time: an arrival in between looks like one
+SWEEPS = 3
+COUNTS = 4  # of products without a create time, at most
 
 
 class Opening(Struct, frozen=True, tag="opening"):
@@ -43,9 +43,10 @@ class Hidden(Struct, frozen=True, tag="hidden"):
 
 
 class Closing(Struct, frozen=True, tag="closing"):
-    """The last question: the newest page, and the total after the walk."""
+    """The last question: the newest page, and the total after the walk. counted: what has no create time is known."""
 
     end: int
+    counted: bool
 
 
 def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -100,24 +101,27 @@ def _up_to(end: int, spine: Reply, top: int, facts: Facts) -> Reply | None:
 
 
 def newer(job: Newer, facts: Facts, categories: Sequence[str]) -> Steps:
-    """Count what has no create time, while the catalogue changes: the least of several counts."""
-    yield Learn({"hidden": (yield from _uncounted(job.end, COUNTS))})
+    """Count what has no create time."""
+    yield Learn({"hidden": (yield from _uncounted(job.end))})
 
 
-def _uncounted(end: int, rounds: int) -> Steps:
-    """All products, less those created up to `end`, less those created later; 0 as soon as one count says so."""
-    least: int | None = None
-    for _ in range(rounds):
+def _uncounted(end: int) -> Steps:
+    """All products, less those created up to `end`, less those created later.
+
+    What comes or goes between the three answers looks like one too few or too many, so two counts in a row must
+    agree; where none do, the highest stands: to look for what is not there costs little, to overlook it much.
+    """
+    counts: list[int] = []
+    while len(counts) < COUNTS:
         whole, timed, after = yield [
             Ask(Region(), 1, "newest", "desc", burst=3),
             Ask(Region(end=end), 1, "newest", "desc"),
             Ask(Region(start=end + 1), 1, "newest"),
         ]
-        count = max(0, whole.total - timed.total - after.total)
-        least = count if least is None else min(least, count)
-        if not least:
-            break
-    return least
+        counts.append(whole.total - timed.total - after.total)
+        if counts[-2:-1] == counts[-1:]:
+            return max(0, counts[-1])
+    return max(0, *counts)
 
 
 def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -125,7 +129,7 @@ def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
     (reply,) = yield [Ask(Region(), 1, "tail", "desc")]
     yield Learn({"after": reply.total})
     untimed = sum(moment is None for moment in reply.times)
-    if 0 < untimed < len(reply.times):
+    if 0 < untimed < len(reply.times) and not job.counted:
         yield Spawn(Newer(job.end))
 
 
@@ -149,36 +153,41 @@ def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:
         requests += front.asked
         if at_front:
             break
-    count, sweeps = job.count, 0
-    while len(keys) < count:
-        count = yield from _uncounted(job.end, 1)  # some may be gone
-        if len(keys) >= count or sweeps == SWEEPS:
+    count = job.count if len(keys) >= job.count else (yield from _uncounted(job.end))  # some may be gone
+    proof: Literal["constant", "ordered", "none"] = "ordered" if len(keys) >= count else "none"
+    pages, held = 1 + facts.pages(count) // max(1, len(job.bands)), -1
+    for _ in range(SWEEPS if proof == "none" else 0):
+        # Prices change, so products can slip from band to band. Proof is that nothing changed; the next best is to
+        # sweep until nothing new turns up.
+        if held == len(keys):
             break
-        sweeps += 1
+        held = len(keys)
         for n in range(0, len(job.bands), BANDS_AT_ONCE):
-            if len(keys) < count:
-                requests += yield from _bands(job.bands[n : n + BANDS_AT_ONCE], at_front, keys, facts, categories)
-    proof: Literal["constant", "ordered", "none"] = "ordered"
-    if sweeps:  # prices change, so products can slip from band to band: proof is only that nothing has changed
-        count = yield from _uncounted(job.end, 1)
-        proof = "constant" if len(keys) == count == job.count else "none"
-    elif len(keys) < count:
-        proof = "none"
+            requests += yield from _bands(job.bands[n : n + BANDS_AT_ONCE], pages, at_front, keys, facts, categories)
+        before, count = count, (yield from _uncounted(job.end))
+        if len(keys) == before == count:
+            proof = "constant"
+            break
     yield Certified(Certificate(Region(), max(count, len(keys)), len(keys), requests, 0, "hidden", proof), keys)
 
 
 def _bands(
     bands: Sequence[tuple[int, int, int]],
+    pages: int,
     at_front: Sort | None,
     keys: set[int],
     facts: Facts,
     categories: Sequence[str],
 ) -> Steps:
-    """Look for rows without a time in some price bands, starting where the timed ones should end."""
+    """Look for rows without a time in some price bands, starting where the timed ones should end.
+
+    pages: how many each will take, about.
+    """
     listings = [Listing(Region(price=(low, high)), facts, at_front or "asc") for low, high, _ in bands]
     starts = [1 if at_front else min(facts.reach, timed // facts.size + 1) for _, _, timed in bands]
     replies: list[Reply] = yield [
-        Ask(listing.region, page, "hidden", listing.sort) for listing, page in zip(listings, starts, strict=True)
+        Ask(listing.region, page, "hidden", listing.sort, burst=pages * len(bands))
+        for listing, page in zip(listings, starts, strict=True)
     ]
     requests = 0
     for listing, page, reply in zip(listings, starts, replies, strict=True):

@@ -181,7 +181,7 @@ class Planner:
         if state.stage == "walk":
             state.stage = "closing"
             if state.after is None:
-                state.add(Closing(state.end))
+                state.add(Closing(state.end, counted=state.hidden > 0))
                 return True
         if state.stage == "closing":
             state.stage = "hidden"
