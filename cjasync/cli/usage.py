@@ -15,9 +15,10 @@ from cjasync.cli.running import print_json
 from cjasync.cli.words import duration, safe
 from cjasync.quota.usage import BucketUsage
 
-_BAR = 20
-_WIDE = 110  # columns from which on there is room for bars
+_WIDE = 110  # columns from which on there is room for long bars and times of day
 _SOON = 5.0  # seconds
+_HOURS = 12  # in the chart
+_LEVELS = "▁▂▃▄▅▆▇█"
 
 
 async def usage(
@@ -39,14 +40,31 @@ async def usage(
     wide = out.width >= _WIDE
     table = Table(box=SIMPLE_HEAD)
     table.add_column("limit", overflow="fold")
-    if wide:
-        table.add_column(width=_BAR)
+    table.add_column(width=20 if wide else 10)
     table.add_column("left", justify="right", no_wrap=True)
     table.add_column("full again", no_wrap=True)
-    for bucket in sorted(told.buckets, key=_place):
-        bar, *words = _row(bucket)
-        table.add_row(safe(bucket.name), *([bar] if wide else []), *words)
+    table.add_column("by", no_wrap=True)
+    buckets = sorted(told.buckets, key=_place)
+    for bucket in buckets:
+        table.add_row(safe(bucket.name), *_row(bucket, wide), "CJ" if bucket.source == "server" else "us")
     out.print(table)
+    charts = Table(box=None, padding=(0, 2))
+    for bucket in buckets:
+        if chart := hourly(bucket, datetime.now(UTC)):
+            charts.add_row(safe(bucket.name), f"last {_HOURS} hours", chart, f"{bucket.used:,} used today")
+    if charts.row_count:
+        out.print(charts)
+
+
+def hourly(bucket: BucketUsage, now: datetime) -> str:
+    """What the last hours have used, a character an hour, the running one last; empty if there is nothing to show."""
+    this = now.replace(minute=0, second=0, microsecond=0)
+    hours = {round((this - hour.starts_at).total_seconds() / 3600): hour.used for hour in bucket.hours}
+    used = [hours.get(ago, 0) for ago in reversed(range(_HOURS))]
+    most = max(used)
+    if not most or bucket.unit not in ("points", "calls"):
+        return ""
+    return "".join(_LEVELS[(each * len(_LEVELS) - 1) // most] if each else "·" for each in used)
 
 
 def _place(bucket: BucketUsage) -> tuple[int, int, str]:
@@ -55,16 +73,16 @@ def _place(bucket: BucketUsage) -> tuple[int, int, str]:
     return group, -bucket.used if bucket.unit == "calls" else 0, bucket.name
 
 
-def _row(bucket: BucketUsage) -> tuple[ProgressBar | str, str, str]:
+def _row(bucket: BucketUsage, wide: bool) -> tuple[ProgressBar | str, str, str]:
     if bucket.limit is None:
         return "", f"{bucket.used:,} used", "no limit"
     left = bucket.remaining if bucket.remaining is not None else bucket.limit - bucket.used
     style = "red" if left * 10 < bucket.limit else "green"
-    bar = ProgressBar(
-        total=max(1, bucket.limit), completed=left, complete_style=style, finished_style=style, width=_BAR
-    )
+    bar = ProgressBar(total=max(1, bucket.limit), completed=left, complete_style=style, finished_style=style)
     back = ""
     if bucket.resets_at is not None and left < bucket.limit:
         away = (bucket.resets_at - datetime.now(UTC)).total_seconds()
-        back = f"{bucket.resets_at.astimezone(UTC):%H:%M} UTC, in {duration(away)}" if away > _SOON else "at once"
+        back = f"in {duration(away)}" if away > _SOON else "at once"
+        if wide and away > _SOON:
+            back = f"{bucket.resets_at.astimezone(UTC):%H:%M} UTC, {back}"
     return bar, f"{left:,} of {bucket.limit:,}", back
