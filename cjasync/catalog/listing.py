@@ -34,7 +34,7 @@ class Ask(Struct, frozen=True):
 class Range(Struct, frozen=True, tag="range"):
     """Read everything created in [start, end]; about `rows` are there. The mode of the walk says how.
 
-    known: keys of products created at `start`, in the server's order, that were read before.
+    known: keys of products created at `start`, in the server's order, that were read before, in `known_era`.
     first: the last page within reach, if it was read already.
     density: rows per second before `start`, for the modes that have to guess where a window ends.
     seen_start: a product was certainly created at `start`.
@@ -44,6 +44,7 @@ class Range(Struct, frozen=True, tag="range"):
     end: int
     rows: int
     known: tuple[int, ...] = ()
+    known_era: int = 0
     first: Reply | None = None
     density: float | None = None
     seen_start: bool = False

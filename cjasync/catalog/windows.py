@@ -19,6 +19,7 @@ from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Outg
 from cjasync.catalog.question import Certificate, Facts, Region, Reply
 
 FEW_PAGES = 4  # of one second that are read without asking first how large it is
+SPARE = 8  # products of a second: more will not vanish while two windows are read in one go
 TRIES = 12  # spine questions of one window while the window size or the count is found out
 
 
@@ -70,7 +71,8 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     top, known = yield from _back_to(start, whole, closed, spine, top)
     if closed.totals[top][0] != below:
         yield from calibrate((moments[-1], *moments), facts)
-    yield Spawn(Range(start, job.end, _left(spine.total - below, facts), known, seen_start=seen_start))
+    rest = Range(start, job.end, _left(spine.total - below, facts), seen_start=seen_start)
+    yield Spawn(replace(rest, known=known, known_era=spine.era))
     yield from _close(closed, top, below, job, moments, facts, categories)
 
 
@@ -120,8 +122,8 @@ def _close(
     closed: Listing, top: int, below: int, job: Range, moments: list[int], facts: Facts, categories: Sequence[str]
 ) -> Steps:
     """Read the closed window below the spine page, and see that its bounds do what they should."""
-    skipped = min(len(job.known) // facts.size, top - 1) if facts.checked_start else 0
-    if skipped:  # the second that begins this window was partly read with the one before
+    skipped = min(_skippable(job, closed.totals[top][1], facts), top - 1)
+    if skipped > 0:
         closed.floor = skipped
         closed.keys.update(dict.fromkeys(job.known[: skipped * facts.size], job.start))
     wanted = [page for page in range(top - 1, closed.floor, -1) if page not in closed.totals]
@@ -139,6 +141,17 @@ def _close(
         elif not facts.checked:
             yield Learn({"checked": True})
     yield from _settle(closed, top, facts, categories, job.start if job.seen_start else None)
+
+
+def _skippable(job: Range, era: int, facts: Facts) -> int:
+    """Pages of the second that begins this window which were read with the one before.
+
+    Since then rows may have moved up, so some behind these pages must be known too: a page after a pause, else a few.
+    """
+    pages, spare = divmod(len(job.known), facts.size)
+    if not facts.checked_start:
+        return 0
+    return pages if spare >= SPARE and job.known_era == era else pages - 1
 
 
 def _settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None) -> Steps:
