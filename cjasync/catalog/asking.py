@@ -33,7 +33,8 @@ T = TypeVar("T")
 
 PATIENCE = 900.0  # seconds for which a CJ that is down is asked again and again
 LONGEST = 60.0  # seconds between two such attempts
-STEP = 600.0  # seconds of sleep at a time, because wall clocks are set
+MARGIN = 0.5  # seconds that a budget may come back later than it was said
+STEP = 3600.0  # seconds of sleep at a time, because wall clocks are set
 PASSING = (TransportError, UnavailableError, RateLimitedError)
 
 _TOO_FAR = re.compile("offset|result window", re.IGNORECASE)
@@ -58,7 +59,8 @@ class Asker:
         self.engine = engine.with_options(msgspec.structs.replace(engine.options, max_wait=None, deadline=None))
         self.clock = engine.services.clock
         self.wait = wait
-        self.patient = True
+        self.patient = engine.options.retries > 0
+        self._answered = False  # what has never answered may not be CJ at all, and is not waited for
         self.waiting_until: datetime | None = None
         self._fixed = wanted.fixed
 
@@ -86,22 +88,26 @@ class Asker:
         pause, give_up_at = 1.0, self.clock.monotonic() + PATIENCE
         while True:
             try:
-                return await make()
+                answer = await make()
             except QuotaExhaustedError as error:
                 if not self.wait or error.resets_at is None:
                     raise
                 await self.sleep_until(error.resets_at)
             except PASSING as error:
-                if isinstance(error, settled) or not self.patient or self.clock.monotonic() >= give_up_at:
+                waits = self.patient and self._answered and self.clock.monotonic() < give_up_at
+                if isinstance(error, settled) or not waits:
                     raise
                 await self.clock.sleep(pause)
                 pause = min(2 * pause, LONGEST)
+            else:
+                self._answered = True
+                return answer
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Return at that moment of the wall clock."""
+        """Return a little after that moment of the wall clock."""
         self.waiting_until = moment
         try:
-            while (left := moment.timestamp() - self.clock.time()) > 0:
+            while (left := moment.timestamp() + MARGIN - self.clock.time()) > 0:
                 await self.clock.sleep(min(left, STEP))
         finally:
             self.waiting_until = None

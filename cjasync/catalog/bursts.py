@@ -46,7 +46,7 @@ class Bursts:
         self._needed = {window: calls for window, calls in self._needed.items() if window in flying}
         # Those in flight have been charged already.
         calls = question.burst + sum(max(0, calls - flying[window]) for window, calls in self._needed.items())
-        while (short := await self._shortage(calls)) is not None:
+        while (short := await self._shortage(calls, question.burst)) is not None:
             if flying:
                 return False
             await self._wait(*short)
@@ -68,12 +68,13 @@ class Bursts:
         self._last[question.window] = now
         return paused
 
-    async def _shortage(self, calls: int) -> tuple[BucketUsage, datetime] | None:
+    async def _shortage(self, calls: int, burst: int) -> tuple[BucketUsage, datetime] | None:
         services = self._asker.engine.services
         usage = await services.limiter.usage()
         cost = services.plan.costs.get(self._endpoint.path, self._endpoint.points)
         prices = {f"calls {self._endpoint.path}": 1, "points": cost}
-        return shortage(usage, prices, calls, self._kept, datetime.fromtimestamp(self._asker.clock.time(), UTC))
+        now = datetime.fromtimestamp(self._asker.clock.time(), UTC)
+        return shortage(usage, prices, calls, burst, kept=self._kept, now=now)
 
     async def _wait(self, bucket: BucketUsage, until: datetime) -> None:
         left = until.timestamp() - self._asker.clock.time()
@@ -91,11 +92,12 @@ class Bursts:
 
 
 def shortage(
-    usage: Usage, prices: dict[str, int], calls: int, kept: float, now: datetime
+    usage: Usage, prices: dict[str, int], calls: int, burst: int, *, kept: float, now: datetime
 ) -> tuple[BucketUsage, datetime] | None:
     """The bucket that cannot pay for so many calls now, and when it can; None if all can.
 
-    prices: bucket names to tokens a call. More than a full bucket holds is never waited for: one call is enough then.
+    prices: bucket names to tokens a call. burst: those of the calls that cannot be fewer; where a full bucket does not
+    hold them, waiting does not help, and one call is enough.
     """
     worst: tuple[BucketUsage, datetime] | None = None
     for bucket in usage.buckets:
@@ -103,7 +105,7 @@ def shortage(
         if not price or bucket.limit is None or bucket.remaining is None or bucket.resets_at is None:
             continue
         keep = int(bucket.limit * kept)
-        need = calls * price if calls * price + keep <= bucket.limit else price
+        need = calls * price if burst * price + keep <= bucket.limit else price
         missing = need + keep - bucket.remaining
         if missing <= 0:
             continue

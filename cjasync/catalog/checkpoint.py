@@ -239,7 +239,7 @@ class Checkpoint:
     def finish(self, earlier: Earlier, tally: Tally, *, know: bool, proved: bool) -> None:
         """The walk is over; the next one begins with what it leaves.
 
-        know: remember its products, because the next one may find some gone. proved: it has seen all there were, so that
+        know: remember its products, because the next one may find some gone. proved: it has seen all there were, and
         what earlier walks knew beside has been dealt with.
         """
         with self._transaction() as run:

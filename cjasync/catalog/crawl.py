@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from cjasync.catalog.asking import Asker, Page
 from cjasync.catalog.bursts import Bursts
@@ -41,6 +41,7 @@ class Crawl:
         self._held: list[Question] = []
         self._flying: dict[asyncio.Task[Page], Question] = {}
         self._since_snapshot = 0
+        self._short_beside: Set[int] | None = None  # open windows beside which there was too little for another
 
     def begin(self, delivered: Delivered | asyncio.Future[Delivered], skipped: Iterable[Skip] = ()) -> None:
         """Tell what was delivered before, and which rows could not be read."""
@@ -101,8 +102,13 @@ class Crawl:
                 return False
             await self._staging.room(self._room)
         window = self._held[0].window
-        if not await self._bursts.open(self._held[0], Counter(question.window for question in self._flying.values())):
+        flying = Counter(question.window for question in self._flying.values())
+        if flying and flying.keys() == self._short_beside:
             return False
+        if not await self._bursts.open(self._held[0], flying):
+            self._short_beside = flying.keys()
+            return False
+        self._short_beside = None
         for question in [held for held in self._held if held.window == window]:
             self._held.remove(question)
             self._send(question)
