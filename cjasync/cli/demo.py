@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cjasync.sandbox import SandboxProcess
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PLAN = Plan(qps=100, ip_qps=None, daily_calls=None, daily_points=None, list_window=None)
+PLAN = Plan(qps=100, ip_qps=None, daily_calls=None, daily_points=None)
 
 
 class Comparison(Struct, frozen=True, kw_only=True):

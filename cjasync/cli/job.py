@@ -13,9 +13,10 @@ from cjasync.catalog.sinks import open_sink
 from cjasync.cli.progress import shown
 from cjasync.cli.source import PagerSource
 from cjasync.cli.tally import Tally
+from cjasync.cli.walking import With, summary, walk_into
 from cjasync.cli.writing import write_all
 from cjasync.client import CJClient
-from cjasync.errors import OutOfReachError
+from cjasync.errors import OutOfReachError, ParameterError
 from cjasync.models.product import ListedProduct, SearchProduct
 from cjasync.pagination import Pager
 
@@ -29,6 +30,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
     products: rows written, those of a run that was continued included. unique: different products in the file.
     unreachable: products that CJ counts and does not show. seconds, pages, requests, points: of this run.
+    walk: the report of a walk beyond CJ's window, over all its runs.
     """
 
     products: int
@@ -42,6 +44,12 @@ class Result(Struct, frozen=True, kw_only=True):
     unreachable: int
     seconds: float
     file: str
+    walk: dict[str, Any] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing speaks against the file holding all that matches."""
+        return not self.unreachable and (self.walk is None or self.walk["proved"])
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -54,6 +62,13 @@ class Job(Struct, frozen=True, kw_only=True):
     concurrency: int | None = None
     fresh: bool = False
     incomplete_ok: bool = False
+    wait: bool = False
+    with_: With | None = None
+
+    def walks(self, window: int | None) -> bool:
+        """Whether it may have to look beyond a window: product/list, in no order but the walk's own."""
+        ordered = {"sort", "order_by"} & self.filters.keys() or self.page_size or self.concurrency
+        return self.api == "list" and window is not None and not ordered
 
     @property
     def path(self) -> str:
@@ -71,6 +86,10 @@ class Job(Struct, frozen=True, kw_only=True):
     async def run(self, cj: CJClient, tally: Tally, console: Console) -> Result:
         """Pull. However it ends, what was fetched is in the partial file, and the next run goes on there."""
         self.pager(cj)  # checks the filters before a file is touched
+        if self.walks(cj.config.plan.list_window):
+            return await self._walk(cj, tally, console)
+        if self.with_ is not None:
+            raise ParameterError("--with is for a walk over product/list, without paging and order of your own")
         question = self._question(cj.config.base_url)
         async with await open_sink(self.out, MODELS[self.api], question=question, fresh=self.fresh) as sink:
             tally.earlier = sink.rows
@@ -86,18 +105,33 @@ class Job(Struct, frozen=True, kw_only=True):
                         raise
                     unreachable = error.total - error.reachable
             written = await sink.finish()
+        products = tally.earlier + tally.products
+        return self._result(tally, products=products, unique=written.rows, unreachable=unreachable)
+
+    async def _walk(self, cj: CJClient, tally: Tally, console: Console) -> Result:
+        report = await walk_into(
+            self.out, cj, tally, console, filters=self.filters, fresh=self.fresh, wait=self.wait, with_=self.with_
+        )
+        tally.skipped = report.skipped
+        return self._result(
+            tally,
+            products=report.products,
+            unique=report.delivered,
+            unreachable=report.unreachable,
+            walk=summary(report),
+        )
+
+    def _result(self, tally: Tally, **facts: Any) -> Result:
         return Result(
-            products=tally.earlier + tally.products,
-            unique=written.rows,
             pages=tally.pages,
             requests=tally.requests,
             refused=tally.refused,
             retried=tally.retried,
             points=tally.points,
             skipped=tally.skipped,
-            unreachable=unreachable,
             seconds=round(tally.seconds, 3),
             file=str(self.out),
+            **facts,
         )
 
     def _question(self, base_url: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from cjasync.cli import filters
-from cjasync.cli.endings import INTERRUPTED, as_json, exit_code
+from cjasync.cli.endings import FAILED, INTERRUPTED, as_json, exit_code
 from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json, tell
 from cjasync.cli.tally import Tally
@@ -46,13 +46,18 @@ async def pull(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask one page, and say what all would cost.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="At a day's end sleep until the reset, and go on.")] = False,
     incomplete_ok: Annotated[
-        bool, typer.Option("--incomplete-ok", help="Finish the file even if CJ does not show all that matches.")
+        bool, typer.Option("--incomplete-ok", help="End with 0 even if the file may not hold all that matches.")
     ] = False,
+    with_: Annotated[
+        Literal["query", "stock"] | None,
+        typer.Option("--with", help="Ask about each product too (10 points each), into FILE.query or FILE.stock."),
+    ] = None,
     **given: Any,
 ) -> int | None:
     """Pull products into a file.
 
-    Every page, several in flight, as fast as the plan allows and no faster.
+    Every page, several in flight, as fast as the plan allows and no faster. All of product/list, also where CJ shows
+    only a window of it: FILE.checkpoint knows how far that is.
 
     The file appears under its name when it is complete. Until then, and after Ctrl-C, what was fetched is in
     FILE.partial, and the same command goes on there.
@@ -67,6 +72,8 @@ async def pull(
         concurrency=concurrency,
         fresh=fresh,
         incomplete_ok=incomplete_ok,
+        wait=wait,
+        with_=with_,
     )
     settings = common.settings()
     if wait:
@@ -85,7 +92,7 @@ async def pull(
         _broken_off(common, job, tally, None)
         raise
     show(common, result, tally)
-    return None
+    return None if result.complete or incomplete_ok else FAILED
 
 
 # Typer reads the options of a function from its signature: the filters are written down once, at the methods.
@@ -107,7 +114,16 @@ def show(common: Common, result: Result, tally: Tally) -> None:
         f"{counted(result.pages, 'page')}, {counted(result.requests, 'request')} ({result.refused:,} refused, "
         f"{result.retried:,} retried), {counted(result.points, 'point')}, {duration(result.seconds)}"
     )
-    if result.products > result.unique:
+    if result.walk is not None and result.walk["proved"]:
+        walk = result.walk
+        proofs = "1 window proves" if walk["windows"] == 1 else f"{walk['windows']:,} windows prove"
+        common.out.print(
+            f"Complete, as {proofs}: CJ counted {walk['total_before']:,} before and "
+            f"{walk['total_after']:,} after; {walk['requests']:,} requests where {walk['lower_bound']:,} are the least"
+        )
+    elif result.walk is not None:
+        note(common, f"not proved to be complete: {'; '.join(result.walk['reasons'])}")
+    elif result.products > result.unique:
         note(common, f"{result.products - result.unique:,} rows came again; the newest row of each product stays")
     if result.unreachable:
         note(common, f"{result.unreachable:,} products that match are out of reach; narrower filters would show them")
@@ -154,3 +170,11 @@ async def _estimate(common: Common, cj: CJClient, job: Job) -> None:
         f"{counted(told.requests, 'request')}, {counted(told.points, 'point')}, {duration(told.seconds)} "
         f"(limited by {told.limited_by}), done by {told.ends_at:%Y-%m-%d %H:%M} UTC"
     )
+    if job.with_ is not None:
+        from cjasync.catalog.details import DETAILS
+
+        more = await cj.estimate(DETAILS[job.with_].endpoint.path, page.total)
+        common.out.print(
+            f"and for --with {job.with_} {counted(more.requests, 'request')}, {counted(more.points, 'point')}, "
+            f"{duration(more.seconds)}, done by {more.ends_at:%Y-%m-%d} at the earliest"
+        )
