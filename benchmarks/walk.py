@@ -1,33 +1,31 @@
-"""A whole catalogue into a file: time, memory, requests, and what being killed costs. Run by hand; it takes minutes.
+"""A whole catalogue into a file: requests beyond the least possible, and what being killed costs.
 
-    python benchmarks/walk.py pull [--products N] [--out FILE] [--shape NAME]
-    python benchmarks/walk.py kill [--products N] [--kills K] [--format .parquet]
-
-`pull` reads a sandbox of 1,495,292 products without a rate limit, in a process of its own, and once more with the
-borders that the first walk left. `kill` ends the pulling process with SIGKILL at random moments, and looks at the file.
+A catalogue is walked without a rate limit, in a process of its own, and once more with the borders that the first walk
+left. Others are ended with SIGKILL at random moments, again and again, and the file they leave is compared with CJ.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.frame import Figure, Findings, Table, question
+from benchmarks.frame.fresh import ROOT, in_fresh_process
+from benchmarks.frame.memory import peak
 from cjasync import CJClient
 from cjasync.catalog import walk
-from cjasync.catalog.sinks import SUFFIXES, open_sink, read_rows
+from cjasync.catalog.sinks import open_sink, read_rows
 from cjasync.config import Plan
 from cjasync.models import ListedProduct
 from cjasync.sandbox import Sandbox, SandboxProcess
 
-CATALOGUE = 1_495_292
+KILLED_SUFFIXES = (".jsonl", ".sqlite")
 NO_LIMITS = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
 
 
@@ -52,33 +50,47 @@ async def bring(base_url: str, token: str, out: Path) -> dict[str, Any]:
         "runs": report.runs,
         "seconds": round(time.perf_counter() - began, 1),
         "seconds_until_begun": round(opened, 3),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_memory_mb": peak() >> 20,
     }
 
 
 async def in_a_process(base_url: str, token: str, out: Path) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "bring", base_url, token, str(out), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "benchmarks.walk", base_url, token, str(out), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
 
 
-async def pull(options: argparse.Namespace) -> None:
-    """The whole catalogue, twice: the second walk knows where its windows end."""
-    async with SandboxProcess(products=options.products, shape=options.shape, plan=NO_LIMITS) as sandbox:
+@question("What does a walk need beyond the least possible, and what does being killed cost it?")
+def run(products: int = 200_000, killed_products: int = 60_000, kills: int = 10) -> Findings:
+    """products: of the catalogue that is walked twice. killed_products, kills: of the walk that is killed."""
+    return _report(*in_fresh_process(measure, products, killed_products, kills, core=None))
+
+
+def measure(products: int, killed_products: int, kills: int) -> list[dict[str, Any]]:
+    """What two walks, one after the other, and killed ones have to tell."""
+    return [asyncio.run(_walked_twice(products)), asyncio.run(_all_killed(killed_products, kills))]
+
+
+async def _walked_twice(products: int) -> dict[str, Any]:
+    """The second walk knows where the windows of the first one ended."""
+    walks = {}
+    async with SandboxProcess(products=products, plan=NO_LIMITS) as sandbox:
         with tempfile.TemporaryDirectory() as folder:
-            out = options.out or Path(folder) / "products.parquet"
+            out = Path(folder) / "products.jsonl"
             for which in ("first walk", "second walk"):
                 process = await in_a_process(sandbox.base_url, sandbox.access_token, out)
                 told, _ = await process.communicate()
-                print(which, json.dumps(json.loads(told), indent=2))
+                walks[which] = json.loads(told)
+    return walks
 
 
-async def kill(options: argparse.Namespace) -> None:
-    """Killed again and again: what is repeated, and whether anything is missing or double."""
-    for suffix in [options.format] if options.format else SUFFIXES:
-        async with Sandbox(products=options.products, shape=options.shape, plan=NO_LIMITS, latency=0.005) as sandbox:
+async def _all_killed(products: int, kills: int) -> dict[str, Any]:
+    walks = {}
+    for suffix in KILLED_SUFFIXES:
+        async with Sandbox(products=products, plan=NO_LIMITS, latency=0.005) as sandbox:
             with tempfile.TemporaryDirectory() as folder:
-                print(suffix, json.dumps(await _killed(sandbox, Path(folder) / f"products{suffix}", options.kills)))
+                walks[suffix] = await _killed(sandbox, Path(folder) / f"products{suffix}", kills)
+    return walks
 
 
 async def _killed(sandbox: Sandbox, out: Path, kills: int) -> dict[str, Any]:
@@ -109,28 +121,17 @@ async def _killed(sandbox: Sandbox, out: Path, kills: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("pull")
-    one.add_argument("--products", type=int, default=CATALOGUE)
-    one.add_argument("--shape", default="market")
-    one.add_argument("--out", type=Path)
-    other = commands.add_parser("kill")
-    other.add_argument("--products", type=int, default=300_000)
-    other.add_argument("--shape", default="market")
-    other.add_argument("--kills", type=int, default=30)
-    other.add_argument("--format", choices=SUFFIXES)
-    inner = commands.add_parser("bring")
-    inner.add_argument("base_url")
-    inner.add_argument("token")
-    inner.add_argument("out", type=Path)
-    options = parser.parse_args()
-    if options.command == "bring":
-        print(json.dumps(asyncio.run(bring(options.base_url, options.token, options.out))))
-    else:
-        asyncio.run(pull(options) if options.command == "pull" else kill(options))
+def _report(walks: dict[str, Any], killed: dict[str, Any]) -> Findings:
+    found = Findings()
+    for title, told in (("Walks that nothing disturbs", walks), ("Walks killed at random moments", killed)):
+        columns = [name for name, value in next(iter(told.values())).items() if not isinstance(value, list)]
+        rows: list[list[Any]] = [[which, *(walk[name] for name in columns)] for which, walk in told.items()]
+        found.tables.append(Table(title, ["walk", *(name.replace("_", " ") for name in columns)], rows))
+    for place, walk in enumerate(walks.values(), 1):
+        found.figures[f"overhead_{place}"] = Figure(walk["overhead"])
+    found.figures["wrong_after_kills"] = Figure(sum(walk["missing"] + walk["doubled"] for walk in killed.values()))
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(asyncio.run(bring(sys.argv[1], sys.argv[2], Path(sys.argv[3])))))

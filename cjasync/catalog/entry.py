@@ -12,6 +12,9 @@ from msgspec import Struct
 
 from cjasync.catalog.question import Answer, Certificate, Facts, Region
 from cjasync.catalog.tally import Tally
+from cjasync.models._build import build
+from cjasync.models._model import M
+from cjasync.models._values import Span
 
 Kind = Literal["list", "query", "stock"]
 """What rows are: of product/list, or details asked for by product/query or product/stock/getInventoryByPid."""
@@ -86,6 +89,7 @@ class Standing(Struct, frozen=True):
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_PLAIN = msgspec.json.Decoder(list[Any], float_hook=Decimal)
 
 
 def encode_rows(rows: Sequence[Struct]) -> bytes:
@@ -93,12 +97,26 @@ def encode_rows(rows: Sequence[Struct]) -> bytes:
     return _ENCODER.encode(rows)
 
 
-def decode_rows(rows: bytes, model: type[Struct]) -> list[Any]:
-    """Staged rows again: the same raw values, digit for digit."""
-    found: list[Any] = _decoder(model).decode(rows)
+def decode_rows(rows: bytes, model: type[M]) -> list[M]:
+    """Staged rows again: the same values, digit for digit."""
+    try:
+        found: list[M] = _decoder(model).decode(rows)
+    except msgspec.ValidationError:  # a row that had been put right holds values where others hold what CJ sent
+        return [build(model, _as_sent(row)) for row in _PLAIN.decode(rows)]
     return found
 
 
 @cache
 def _decoder(model: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(list[model], strict=False, float_hook=Decimal)
+
+
+def _as_sent(value: Any) -> Any:
+    """Plain JSON with prices and weights as CJ writes them."""
+    if isinstance(value, list):
+        return [_as_sent(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == set(Span.__struct_fields__):
+        return "{low} -- {high}".format_map(value)
+    return {name: _as_sent(item) for name, item in value.items()}
