@@ -125,11 +125,11 @@ def _report(walks: dict[str, Any], killed: dict[str, Any]) -> Findings:
     found = Findings()
     for title, told in (("Walks that nothing disturbs", walks), ("Walks killed at random moments", killed)):
         columns = [name for name, value in next(iter(told.values())).items() if not isinstance(value, list)]
-        rows: list[list[Any]] = [[which, *(walk[name] for name in columns)] for which, walk in told.items()]
+        rows: list[list[Any]] = [[which, *(facts[name] for name in columns)] for which, facts in told.items()]
         found.tables.append(Table(title, ["walk", *(name.replace("_", " ") for name in columns)], rows))
-    for place, walk in enumerate(walks.values(), 1):
-        found.figures[f"overhead_{place}"] = Figure(walk["overhead"])
-    found.figures["wrong_after_kills"] = Figure(sum(walk["missing"] + walk["doubled"] for walk in killed.values()))
+    for place, facts in enumerate(walks.values(), 1):
+        found.figures[f"overhead_{place}"] = Figure(facts["overhead"])
+    found.figures["wrong_after_kills"] = Figure(sum(facts["missing"] + facts["doubled"] for facts in killed.values()))
     return found
 
 
