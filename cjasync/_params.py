@@ -96,7 +96,7 @@ def one_of(wire: str, *allowed: str | int, required: bool = False) -> Param:
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
         for option in allowed:
-            if value == option and type(value) is type(option):
+            if type(value) is type(option) and value == option:
                 return option
         raise Bad(f"must be one of {', '.join(map(repr, allowed))}; not {value!r}")
 
@@ -107,7 +107,7 @@ def flag(wire: str) -> Param:
     """A yes or no that CJ writes as 1 or 0."""
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
-        if value not in (True, False):
+        if not isinstance(value, int) or value not in (0, 1):
             raise Bad(f"expected True or False, got {value!r}")
         return int(value)
 

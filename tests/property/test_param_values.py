@@ -90,8 +90,12 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.tu
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("value", [HUGE, -HUGE, [HUGE]], ids=["huge", "low", "in a list"])
-def test_a_number_that_python_does_not_even_show_is_refused(name: str, value: object) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [HUGE, -HUGE, [HUGE], Decimal("sNaN"), object()],
+    ids=["huge", "low", "in a list", "signalling", "anything"],
+)
+def test_a_value_that_python_itself_chokes_on_is_refused(name: str, value: object) -> None:
     with pytest.raises(ParameterError, match=r"^v: "):
         encode({"v": SHAPES[name]}, {"v": value}, endpoint="p")
 
