@@ -61,7 +61,7 @@ class Bursts:
         """An answer came; whether there was a pause before it."""
         if question.window in self._needed:
             self._needed[question.window] -= 1
-        now = self._asker.clock.monotonic()
+        now = self._asker.clock.time()  # the other clock stands still while a laptop sleeps
         paused = now - self._last.get(question.window, now) > PAUSE
         if len(self._last) > len(self._needed) + 1:
             self._last = {window: at for window, at in self._last.items() if window in self._needed}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Awaitable, Iterable, Set
 
 from cjasync.catalog.asking import Asker, Page
 from cjasync.catalog.bursts import Bursts
@@ -43,20 +43,20 @@ class Crawl:
         self._since_snapshot = 0
         self._short_beside: Set[int] | None = None  # open windows beside which there was too little for another
 
-    def begin(self, delivered: Delivered | asyncio.Future[Delivered], skipped: Iterable[Skip] = ()) -> None:
+    def begin(self, delivered: Awaitable[Delivered], skipped: Iterable[Skip] = ()) -> None:
         """Tell what was delivered before, and which rows could not be read."""
-        self._delivered = delivered
+        self._delivered = asyncio.ensure_future(delivered)
         self.skipped = {skip.pid: skip for skip in skipped}
 
-    def has_seen(self, pid: str) -> bool:
-        """Has this walk met that product, even if its row could not be read?"""
-        assert isinstance(self._delivered, Delivered)
-        return key(pid) in self._delivered or pid in self.skipped
+    async def unseen(self, pids: Iterable[str]) -> list[str]:
+        """Those of the products that this walk has not met; one whose row could not be read was met."""
+        delivered = await asyncio.shield(self._delivered)
+        return [pid for pid in pids if key(pid) not in delivered and pid not in self.skipped]
 
     async def hear(self, question: Question, page: Page) -> None:
         """Take in an answer that was asked for elsewhere."""
         arrivals: list[Arrival] = []
-        snapshot = self._feed(question, page, arrivals)
+        snapshot = self._feed(question, page, await self._delivered, arrivals)
         await self._save(arrivals, snapshot)
 
     async def run(self) -> None:
@@ -115,8 +115,7 @@ class Crawl:
         return True
 
     async def _take(self, done: Iterable[asyncio.Task[Page]]) -> None:
-        if not isinstance(self._delivered, Delivered):
-            self._delivered = await self._delivered
+        delivered = await asyncio.shield(self._delivered)
         failure: BaseException | None = None
         arrivals: list[Arrival] = []
         snapshot: tuple[int, bytes] | None = None
@@ -124,7 +123,7 @@ class Crawl:
             question = self._flying.pop(task)
             failure = failure or task.exception()
             if task.exception() is None:
-                snapshot = self._feed(question, task.result(), arrivals) or snapshot
+                snapshot = self._feed(question, task.result(), delivered, arrivals) or snapshot
         if failure is None:
             self._ask(len(arrivals))
         await self._save(arrivals, snapshot)
@@ -146,10 +145,9 @@ class Crawl:
             answered = [task for task in done if task.exception() is None]
             if answered:
                 await self._take(answered)
+        self._asker.patient = True
 
     async def _abandon(self) -> None:
-        if not isinstance(self._delivered, Delivered):
-            self._delivered.cancel()
         for task in self._flying:
             task.cancel()
         if self._flying:
@@ -158,14 +156,16 @@ class Crawl:
             if not task.cancelled():
                 task.exception()  # seen
 
-    def _feed(self, question: Question, page: Page, arrivals: list[Arrival]) -> tuple[int, bytes] | None:
+    def _feed(
+        self, question: Question, page: Page, delivered: Delivered, arrivals: list[Arrival]
+    ) -> tuple[int, bytes] | None:
         """Let the planner hear an answer, and put down all that follows; the planner's state, now and then."""
         staging, planner = self._staging, self.planner
         if self._bursts.answered(question):
             planner.paused()
             arrivals.append(Arrival(Entry(staging.number(), question=PAUSE)))
         events = planner.feed(question.id, page.answer)
-        rows, skipped, mended = self._new(page, events.new)
+        rows, skipped, mended = self._new(page, events.new, delivered)
         regions = [each.region for each in events.certified if each.proof != "none" and _by_time(each.region)]
         part = Part("list", page.fetched_at, encode_rows(rows), regions) if rows or regions else None
         entry = Entry(
@@ -190,9 +190,10 @@ class Crawl:
         self._since_snapshot = 0
         return entry.seq, planner.to_bytes()
 
-    def _new(self, page: Page, positions: Iterable[int]) -> tuple[list[ListedProduct], list[Skip], list[str]]:
+    def _new(
+        self, page: Page, positions: Iterable[int], delivered: Delivered
+    ) -> tuple[list[ListedProduct], list[Skip], list[str]]:
         """Rows to hand on; rows that cannot be read; ids of such rows that could be read this time."""
-        assert isinstance(self._delivered, Delivered)
         rows: list[ListedProduct] = []
         unread: list[Skip] = []
         mended = {row.pid for row in page.rows if isinstance(row, ListedProduct)} & self.skipped.keys()
@@ -202,9 +203,9 @@ class Crawl:
         for position in sorted(wanted):
             row = page.rows[position]
             if isinstance(row, ListedProduct):
-                if self._delivered.add(key(row.pid)):
+                if delivered.add(key(row.pid)):
                     rows.append(row)
-            elif row.pid not in self.skipped and key(row.pid) not in self._delivered:
+            elif row.pid not in self.skipped and key(row.pid) not in delivered:
                 self.skipped[row.pid] = row
                 unread.append(row)
         return rows, unread, sorted(mended)

@@ -48,7 +48,7 @@ class Gone:
         if not len(self._known):
             return
         held = await self._sink.held(COLUMN, low, high)
-        gone = [pid for pid in held if key(pid) in self._known and not self._walk.has_seen(pid)]
+        gone = await self._walk.unseen(pid for pid in held if key(pid) in self._known)
         if gone:
             await self._sink.tombstone(gone, at)
             self._walk.tally.tombstones += len(gone)

@@ -10,6 +10,7 @@ from copy import copy
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cjasync._clock import Clock
 from cjasync.catalog.checkpoint import Checkpoint
@@ -96,9 +97,12 @@ class Staging:
         entries, tally, taken = [each.entry for each in arrivals], copy(self.tally), self.taken
         await self.run(lambda: self.checkpoint.save(entries, tally, taken, snapshot))
         for arrival in arrivals:
-            if arrival.entry.part is not None:
+            part = arrival.entry.part
+            if part is not None:
                 self._waiting.append(arrival.entry.seq)
-                self._queue.put_nowait(arrival)
+                # The file has the rest; many of these may wait here.
+                light = Entry(arrival.entry.seq, part=replace(part, rows=b""))
+                self._queue.put_nowait(Arrival(light, arrival.rows))
 
     async def next(self) -> Arrival | None:
         """What is to be taken next; None when there will be no more."""

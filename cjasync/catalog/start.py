@@ -46,7 +46,7 @@ async def new_crawl(
     await staging.resume()
     staging.tally.started_at = begun
     crawl = Crawl(planner, asker, bursts, staging, room=room, turns=turns)
-    crawl.begin(Delivered())
+    crawl.begin(_nothing())
     await crawl.hear(question, page)
     return crawl
 
@@ -72,8 +72,12 @@ async def resumed_crawl(
     skipped = await staging.run(checkpoint.skipped)
     keys = await staging.run(checkpoint.keys)
     # A second of work for a large catalogue, while the first answers are on their way.
-    crawl.begin(asyncio.ensure_future(asyncio.to_thread(Delivered.of, keys)), skipped)
+    crawl.begin(asyncio.to_thread(Delivered.of, keys), skipped)
     return crawl
+
+
+async def _nothing() -> Delivered:
+    return Delivered()
 
 
 async def _categories(asker: Asker) -> list[str]:

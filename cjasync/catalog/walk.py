@@ -10,7 +10,7 @@ async with walk(cj, checkpoint="walk.db", category_id="...") as catalogue:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -210,9 +210,10 @@ class Walk:
         """The delivery with this token, and all before it, are safe where they went."""
         self._staging.take(self.seq_of(token))
 
-    def has_seen(self, pid: str) -> bool:
-        """Has this walk met that product, even if its row could not be read?"""
-        return self._crawl is not None and self._crawl.has_seen(pid)
+    async def unseen(self, pids: Iterable[str]) -> list[str]:
+        """Those of the products that this walk has not met; one whose row could not be read was met."""
+        assert self._crawl is not None, "the walk has begun"
+        return await self._crawl.unseen(pids)
 
     async def known(self) -> Delivered:
         """The products that earlier walks of this question brought into a database."""
@@ -287,6 +288,8 @@ class Walk:
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait([self._work])
+            if not self._work.cancelled():
+                self._work.exception()  # whoever breaks off does not want to know
 
     async def __aenter__(self) -> Self:
         await self.open()
