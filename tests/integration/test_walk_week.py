@@ -41,7 +41,13 @@ def test_a_week_on_a_small_plan(limits, days):
     plan = Plan(**{"qps": 1, "ip_qps": None, "list_window": 2000, **limits})
 
     async def main():
-        settings = {"clock": clock, "churn": Churn(repriced=0.001).times(20), "latency": 0.25, "jitter": 0.2, "null_times": 0.0}
+        settings = {
+            "clock": clock,
+            "churn": Churn(repriced=0.001).times(20),
+            "latency": 0.25,
+            "jitter": 0.2,
+            "null_times": 0.0,
+        }
         client = {"clock": clock, "hooks": [diary.hook]}
         async with shop(PRODUCTS, window=2000, plan=plan, client=client, **settings) as (sandbox, cj):
             began = sandbox.catalogue.mark()
