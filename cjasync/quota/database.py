@@ -20,7 +20,7 @@ T = TypeVar("T")
 APPLICATION = 0x636A6173  # "cjas"
 VERSION = 1
 OPEN_SECONDS = 10.0  # for opening, which may wait
-SPIN_SECONDS = 0.0004  # for a transaction; SQLite's own waiting starves some and keeps the event loop
+SPIN_SECONDS = 0.001  # for a transaction; SQLite's own waiting starves some and keeps the event loop
 NAP_SECONDS = 0.00005
 _ADVICE = 'quota="memory" needs no file and holds for one process; quota="sqlite:///path" names another one'
 

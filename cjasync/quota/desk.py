@@ -17,6 +17,7 @@ from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Ticket
 
 LAG = SECOND // 10  # a request that leaves so much later than it was booked is stamped again
+WRITE_AFTER = 0.02  # seconds that an answer may wait for the next booking
 UNSTATED = {"qps": SECOND, "login": 300 * SECOND}  # how long to keep quiet after a refusal that does not say
 
 
@@ -36,7 +37,7 @@ class Desk:
         self._scopes = scopes
         self._freed = freed
         self._backlog: list[Settlement] = []
-        self._writing = False
+        self._timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
         self.renew()
 
@@ -45,7 +46,7 @@ class Desk:
         self.who = random.SystemRandom().getrandbits(29)
         self.token = self.who << 32
         self._backlog = []
-        self._writing = False
+        self._timer = None
         self._writer = None
 
     def on_sent(self, ticket: Ticket) -> None:
@@ -70,51 +71,67 @@ class Desk:
         settlement = Settlement(
             ticket.booking, ticket.token, "answered", now, took, ticket.charged, None, refusal, scope, stop
         )
-        self._settle(settlement)
+        self._settle(settlement, urgent=True)
 
     def on_unsent(self, ticket: Ticket) -> None:
         """It never left; the next in line may have its turn."""
-        self._settle(Settlement(ticket.booking, ticket.token, "unsent"))
+        self._settle(Settlement(ticket.booking, ticket.token, "unsent"), urgent=True)
         if not self._store.shared:
             self._freed()
 
-    def _settle(self, settlement: Settlement) -> None:
+    def hand_over(self) -> list[Settlement]:
+        """What has not been written yet, for a store that is about to write anyway. It need not be told again."""
+        backlog = self._backlog
+        if backlog:
+            self._backlog = []
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        return backlog
+
+    def _settle(self, settlement: Settlement, *, urgent: bool = False) -> None:
         if not self._store.shared:
             self._store.try_settle((settlement,), self)
             return
-        # Answers that come in one go are written in one go.
+        # Answers wait a moment for the next booking, which writes them along; what others must know does not.
         self._backlog.append(settlement)
-        if not self._writing:
-            self._writing = True
-            asyncio.get_running_loop().call_soon(self._write)
+        if urgent and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(0 if urgent else WRITE_AFTER, self._write)
 
     def _write(self) -> None:
-        self._writing = False
-        if self._writer is not None:
+        self._timer = None
+        if self._writer is not None or not self._backlog:
             return
+        batch, self._backlog = self._backlog, []
         try:
-            if self._store.try_settle(self._backlog, self):
-                self._backlog = []
-            else:
-                self._writer = asyncio.create_task(self._write_patiently())
+            if not self._store.try_settle(batch, self):
+                self._writer = asyncio.create_task(self._write_patiently(batch))
+                return
         except StoreError:
-            self._backlog = []  # what could not be written stays booked, and the next booking tells of the store
-        self._freed()
+            return  # what could not be written stays booked, and the next booking tells of the store
+        self._written(batch)
 
-    async def _write_patiently(self) -> None:
+    async def _write_patiently(self, batch: list[Settlement]) -> None:
         try:
-            while self._backlog:
-                batch, self._backlog = self._backlog, []
+            while batch:
                 await self._store.settle(batch, self)
+                self._written(batch)
+                batch = self.hand_over()
         except StoreError:
             self._backlog = []
         finally:
             self._writer = None
-        self._freed()
+
+    def _written(self, batch: list[Settlement]) -> None:
+        if any(settlement.what == "unsent" for settlement in batch):
+            self._freed()
 
     async def aclose(self) -> None:
         """Write what has not been written."""
-        if self._backlog and self._writer is None:
-            self._writer = asyncio.create_task(self._write_patiently())
+        if self._writer is None and (backlog := self.hand_over()):
+            self._writer = asyncio.create_task(self._write_patiently(backlog))
         if self._writer is not None:
             await self._writer

@@ -88,7 +88,10 @@ class Limiter:
             return None
         desk = self._desk
         desk.token = token = desk.token + 1
-        booking = self._interactive.get(endpoint.path) or self._booking(endpoint, "interactive")
+        try:
+            booking = self._interactive[endpoint.path]
+        except KeyError:
+            booking = self._booking(endpoint, "interactive")
         ticket = self._try_book(booking, desk, token)
         return ticket if type(ticket) is Ticket else None
 
@@ -205,12 +208,15 @@ class Limiter:
                 for late in line.overdue(desk.ns()):
                     self._tell(late, self._too_long, self._expected())
                 await self._nap(min(line.next_event(), self._turn_at or NEVER))
-        except StoreError as error:
+        except Exception as error:
+            words = error.message if isinstance(error, StoreError) else f"the quota store failed: {error!r}"
             for waiter in line.drain():
-                waiter.future.set_exception(StoreError(error.message))
+                waiter.future.set_exception(StoreError(words))
         finally:
             self._server = None
             self._turn_at = 0
+            for waiter in line.drain():  # only if this task was cancelled: nobody would serve them
+                waiter.future.cancel()
 
     async def _offer(self, waiter: Waiter[Ticket]) -> int | None:
         """Try to serve the first in line. None: that is settled; else when to try again."""

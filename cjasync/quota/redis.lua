@@ -330,9 +330,8 @@ local function settle(jobs)
       end
     end
   end
-  return { 'done' }
 end
 
+if work.settle then settle(work.settle) end
 if work.book then return book(work.book, work.token, work.who) end
-if work.settle then return settle(work.settle) end
 return { 'now', text(now) }

@@ -58,7 +58,10 @@ class RedisStore:
         if booking.cache is None:
             booking.cache = [_claim(claim) for claim in booking.claims]
         asked = desk.ns()
-        answer = await self._run(desk, {"book": booking.cache, "token": str(token), "who": str(desk.who)})
+        work = {"book": booking.cache, "token": str(token), "who": str(desk.who)}
+        if answered := desk.hand_over():
+            work["settle"] = [_job(settlement, asked) for settlement in answered]
+        answer = await self._run(desk, work)
         if answer[0] == "start":
             # As of asking, so that the way to the store and back shortens no window.
             return Ticket(desk, booking, token, asked, int(answer[1]), desk.ns())

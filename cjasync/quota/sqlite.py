@@ -163,8 +163,14 @@ class SQLiteStore:
     # Under the lock: clocks are read here, and only here, so that no process books with a moment that has passed.
 
     def _book(self, db: sqlite3.Connection, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
+        answered = desk.hand_over()
+        if any(settlement.booking is not booking for settlement in answered):
+            self._settle(db, answered, desk)
+            answered = []
         states = self._load(db, booking)
         at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
+        for settlement in answered:
+            settle(_shifted(settlement, ahead), states, at + ahead, wall)
         blocked = book(booking.claims, states, at + ahead, wall, token, desk.who)
         self._save(db, booking, states, at, wall)
         if isinstance(blocked, Exhausted):
@@ -178,8 +184,7 @@ class SQLiteStore:
             states = self._load(db, booking)
             at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
             for settlement in group:
-                shifted = msgspec.structs.replace(settlement, at=settlement.at + ahead, stop=settlement.stop + ahead)
-                settle(shifted, states, at + ahead, wall)
+                settle(_shifted(settlement, ahead), states, at + ahead, wall)
             self._save(db, booking, states, at, wall)
         return True
 
@@ -244,6 +249,13 @@ class SQLiteStore:
             return decode(blob)
         except msgspec.MsgspecError as error:
             raise StoreError(f"the quota database {self.path} holds something that cannot be read: {error}") from error
+
+
+def _shifted(settlement: Settlement, ahead: int) -> Settlement:
+    """On the ledger's clock."""
+    if not ahead:
+        return settlement
+    return msgspec.structs.replace(settlement, at=settlement.at + ahead, stop=settlement.stop + ahead)
 
 
 _stores: WeakSet[SQLiteStore] = WeakSet()

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 PATIENCE = 0.002  # seconds that sockets are given before time jumps
 STUCK = 10.0  # real seconds without any event after which nothing will ever happen
+SPINS = 1000  # turns of the loop without a pause after which each takes a blink of time
+BLINK = 1e-6
 
 
 class VirtualClock:
@@ -52,14 +54,23 @@ class _JumpingSelector(selectors.DefaultSelector):
         super().__init__()
         self.clock = clock
         self.jobs = 0  # in threads, which live in real time
+        self._spins = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
-        if events or (timeout is not None and timeout <= 0):
+        if events:
             return events
-        if self.jobs or timeout is None:
+        if timeout is not None and timeout <= 0:
+            self._spins += 1
+            if self._spins > SPINS:  # somebody asks for the time over and over; on a real machine it passes meanwhile
+                self.clock.advance(BLINK)
+            return events
+        self._spins = 0
+        if self.jobs:
+            return super().select(STUCK)
+        if timeout is None:
             events = super().select(STUCK)
-            if not events and timeout is None:
+            if not events:
                 raise RuntimeError("nothing is scheduled and nothing arrives: this would wait for ever")
             return events
         if len(self.get_map()) > 1:  # more than the loop's own wake-up pipe
@@ -80,8 +91,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.clock = clock or VirtualClock()
         self._jumping = _JumpingSelector(self.clock)
         super().__init__(self._jumping)
-        # The smallest step that makes a float of this size grow, so that a timer never fires a hair early for ever.
-        self._clock_resolution = 1e-9
+        self._clock_resolution = 1e-9  # a timer that is due but for a rounding error is due
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -95,6 +105,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._job_done)
         return future
+
+    async def shutdown_default_executor(self, *timeout: Any) -> None:
+        """As ever, while time stands still: a jump would look as if the threads took minutes to end."""
+        self._jumping.jobs += 1
+        try:
+            await super().shutdown_default_executor(*timeout)
+        finally:
+            self._jumping.jobs -= 1
 
     def _job_done(self, _future: asyncio.Future[Any]) -> None:
         self._jumping.jobs -= 1

@@ -282,6 +282,11 @@ class Clockwork:
     def __init__(self) -> None:
         self.now = 20_000 * DAY + 7 * 3600 * SECOND
         self.who = 0
+        self.answered: list[Settlement] = []
+
+    def hand_over(self) -> list[Settlement]:
+        answered, self.answered = self.answered, []
+        return answered
 
     def ns(self) -> int:
         return self.now
@@ -365,6 +370,8 @@ def test_the_script_lets_processes_take_turns_as_the_arithmetic_does(limit, turn
             desk.now += pause * MS
             if kind == "book":
                 desk.who = n
+                for job in desk.answered:  # written along with the booking, before it
+                    settle(job, [state], desk.now, desk.now)
                 expected = book((rate,), [state], desk.now, desk.now, token, n)
                 compare(expected, await store.book(booking, desk, token))
                 if expected is None:
@@ -375,8 +382,14 @@ def test_the_script_lets_processes_take_turns_as_the_arithmetic_does(limit, turn
                     refusal = Refusal(kind="qps", times=limit, seconds=1)
                 facts = (refusal, "account", desk.now + 50 * MS) if refusal else ()
                 job = Settlement(booking, known, "answered", desk.now, 45 * MS, 0, None, *facts)
+                if n % 2 and refusal is None:
+                    desk.answered.append(job)
+                    continue
                 settle(job, [state], desk.now, desk.now)
                 await store.settle([job], desk)
+        for job in desk.hand_over():
+            settle(job, [state], desk.now, desk.now)
+            await store.settle([job], desk)
         await same_usage(store, desk, (rate,), [state])
         await client.aclose()
 

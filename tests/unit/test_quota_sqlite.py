@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import sqlite3
 import stat
 from datetime import UTC, datetime
@@ -140,6 +141,35 @@ def test_processes_share_one_limit_fairly(tmp_path, qps):
     assert windows / (sends[windows * qps] - sends[0]) >= 0.93, "0.95 is what answers that take 50 ms leave of the rate"
     fair = len(sends) / 4
     assert min(counts.values()) >= 0.8 * fair
+
+
+def test_processes_learn_from_each_others_answers_and_none_is_refused(tmp_path):
+    clock, dice, arrivals = VirtualClock(NOON), random.Random(11), []
+
+    async def process():
+        plan = Plan(qps=4, ip_qps=None, daily_calls=None, daily_points=None)
+        lim = Limiter(plan, SQLiteStore(tmp_path / "quota.db"), account="me", clock=clock)
+        await lim.usage()
+
+        async def worker():
+            while clock.monotonic() < 1000 + 240:
+                ticket = lim.try_admit(LIST) or await lim.admit(LIST)
+                ticket.sent()
+                there = dice.uniform(0.010, 0.090)
+                arrivals.append(clock.monotonic() + there)
+                await asyncio.sleep(there + dice.uniform(0.010, 0.090))
+                ticket.answered()
+
+        await asyncio.gather(*(worker() for _ in range(3)))
+        await lim.aclose()
+
+    async def main():
+        await asyncio.gather(*(process() for _ in range(3)))
+
+    run(main(), clock=clock)
+    arrivals.sort()
+    assert all(last - first >= 1 for first, last in zip(arrivals, arrivals[4:], strict=False))
+    assert len(arrivals) >= 0.9 * 4 * 240
 
 
 def test_two_accounts_and_three_kinds_of_calls_live_side_by_side(tmp_path):

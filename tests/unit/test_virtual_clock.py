@@ -79,6 +79,16 @@ def test_threads_hold_time_still():
     run(main(), clock=clock)
 
 
+def test_who_only_asks_what_time_it_is_sees_it_pass():
+    clock = VirtualClock()
+
+    async def main():
+        while clock.monotonic() <= 1000.0:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    run(main(), clock=clock)
+
+
 def test_a_loop_may_be_given_to_a_runner():
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(asyncio.sleep(1e6))
