@@ -62,7 +62,7 @@ FORM = {
     "flag": re.compile(r"[01]"),
     "boolean": re.compile(r"true|false"),
     "time_text": re.compile(r"[1-9]\d{3}-\d\d-\d\d \d\d:\d\d:\d\d"),
-    "time_millis": re.compile(r"\d{12,14}"),
+    "time_millis": re.compile(r"\d{1,15}"),
     "texts": re.compile(r"(?s).*\S.*"),
     "allowed": re.compile(r"[ab](,[ab])*"),
     "countries": re.compile(r"[A-Z]{2}(,[A-Z]{2})*"),
