@@ -6,8 +6,8 @@ import asyncio
 import os
 from collections.abc import Callable
 from copy import deepcopy
-from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn
+from datetime import UTC, tzinfo
+from typing import Any, Literal
 from weakref import WeakSet
 
 from aiolimiter import AsyncLimiter
@@ -15,20 +15,13 @@ from aiolimiter import AsyncLimiter
 from cjasync._clock import SYSTEM_CLOCK, Clock
 from cjasync._endpoint import Endpoint
 from cjasync.config import Plan, Priority
-from cjasync.errors import (
-    CJError,
-    ClosedError,
-    ConfigError,
-    QuotaExhaustedError,
-    StoreError,
-    TooManyAccountsError,
-    WaitTooLongError,
-)
+from cjasync.errors import CJError, ClosedError, ConfigError, StoreError
 from cjasync.quota.bucket import SECOND
 from cjasync.quota.desk import Desk
+from cjasync.quota.judge import Judge
 from cjasync.quota.line import NEVER, Line, Waiter
 from cjasync.quota.scopes import Scopes
-from cjasync.quota.state import Blocked, Exhausted, NotBefore
+from cjasync.quota.state import Exhausted
 from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Booking, Ticket
 from cjasync.quota.usage import Estimate, Usage, describe, estimate
@@ -39,7 +32,12 @@ ASKS = 100  # questions to a shared store per second that waiting may cost, at l
 
 
 class Limiter:
-    """The limits of one account, seen from one event loop. Others may share them through the store."""
+    """The limits of one account, seen from one event loop. Others may share them through the store.
+
+    account: names it; see `account_key`. egress: names the public address that requests leave from; for a store that
+    machines share, give each address its own name. on_exhausted: whether a used-up day raises, or waits for the reset.
+    background_reserve: the share of the day's budgets that bulk work leaves. day_zone: whose midnight ends the day.
+    """
 
     def __init__(
         self,
@@ -51,6 +49,7 @@ class Limiter:
         clock: Clock = SYSTEM_CLOCK,
         on_exhausted: Literal["raise", "wait"] = "raise",
         background_reserve: float = 0.1,
+        day_zone: tzinfo = UTC,
     ) -> None:
         if not 0 <= background_reserve < 1:
             raise ConfigError(f"background_reserve must be at least 0 and below 1, not {background_reserve!r}")
@@ -58,9 +57,9 @@ class Limiter:
             raise ConfigError(f"on_exhausted must be raise or wait, not {on_exhausted!r}")
         self.plan = plan
         self.store = store
-        self._waits = on_exhausted == "wait"
-        self._scopes = Scopes(plan, account, egress, background_reserve)
+        self._scopes = Scopes(plan, account, egress, background_reserve, day_zone)
         self._desk = Desk(store, clock, self._scopes, self._wake)
+        self._judge = Judge(self._desk, waits=on_exhausted == "wait")
         self._try_book = store.try_book
         self._interactive: dict[str, Booking] = {}
         self._background: dict[str, Booking] = {}
@@ -124,9 +123,9 @@ class Limiter:
                 if isinstance(verdict, Ticket):
                     return verdict
                 if verdict is not None:
-                    self._judge(verdict, latest)
+                    self._judge.judge(verdict, latest)
             elif latest < NEVER and (expected := self._expected()) > latest:
-                self._too_long(expected)
+                self._judge.too_long(expected)
             return await self._wait(booking, latest, 0 if priority == "interactive" else 1)
         except CJError as error:
             error.endpoint = error.endpoint or endpoint.path
@@ -206,7 +205,7 @@ class Limiter:
                         continue
                     self._turn_at = again_at
                 for late in line.overdue(desk.ns()):
-                    self._tell(late, self._too_long, self._expected())
+                    self._tell(late, self._judge.too_long, self._expected())
                 await self._nap(min(line.next_event(), self._turn_at or NEVER))
         except Exception as error:
             words = error.message if isinstance(error, StoreError) else f"the quota store failed: {error!r}"
@@ -234,7 +233,7 @@ class Limiter:
             else:
                 verdict.unsent()
             return None
-        if waiter.future.done() or self._tell(waiter, self._judge, verdict, waiter.latest):
+        if waiter.future.done() or self._tell(waiter, self._judge.judge, verdict, waiter.latest):
             return None
         if isinstance(verdict, Exhausted):
             line.park(waiter, min(verdict.resets_at, desk.ns() + RECHECK))
@@ -260,39 +259,6 @@ class Limiter:
                 waiter.future.set_exception(error)
             return True
         return False
-
-    def _judge(self, verdict: Blocked, latest: int) -> None:
-        """Raise if waiting will not help, or not in time."""
-        if isinstance(verdict, NotBefore):
-            if verdict.at > latest:
-                self._too_long(verdict.at)
-        elif verdict.bucket.endswith(":accounts"):
-            raise TooManyAccountsError(
-                f"{verdict.used} other accounts were used from this IP address and CJ allows {verdict.limit} in all; "
-                "accounts_per_ip=None in the plan lifts that",
-                limit=verdict.limit,
-                frees_at=self._moment(verdict.resets_at),
-            )
-        elif not self._waits or verdict.resets_at > latest:
-            bucket = verdict.bucket.split(":")[2]
-            until = self._moment(verdict.resets_at)
-            raise QuotaExhaustedError(
-                f"today's {bucket} are used up ({verdict.used} of {verdict.limit}) until {until:%Y-%m-%d %H:%M:%S} UTC",
-                bucket=bucket,
-                used=verdict.used,
-                limit=verdict.limit,
-                resets_at=until,
-            )
-
-    def _too_long(self, at: int) -> NoReturn:
-        seconds = max(0.0, (at - self._desk.ns()) / SECOND)
-        raise WaitTooLongError(
-            f"the next turn comes in {seconds:.1f} s, which is longer than this call may wait",
-            retry_at=self._moment(at),
-        )
-
-    def _moment(self, at: int) -> datetime:
-        return datetime.fromtimestamp(self._desk.wall() + (at - self._desk.ns()) / SECOND, UTC)
 
     async def _nap(self, until: int) -> None:
         loop = asyncio.get_running_loop()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import blake2b
 from math import ceil
 from typing import Any, Literal
 
 from cjasync._endpoint import Endpoint
 from cjasync.config import Plan, Priority
-from cjasync.quota.bucket import SECOND, Budget, Claim, Rate, Seats
+from cjasync.quota.bucket import DAY, SECOND, Budget, Claim, Rate, Seats
 from cjasync.quota.facts import Refusal
 
 LOGIN = "authentication/getAccessToken"
@@ -38,8 +39,10 @@ def rate_of(qps: float | None) -> tuple[int | None, int]:
 class Scopes:
     """The buckets of one account at one address."""
 
-    def __init__(self, plan: Plan, account: str, egress: str, reserve: float) -> None:
+    def __init__(self, plan: Plan, account: str, egress: str, reserve: float, zone: tzinfo = UTC) -> None:
         self.plan = plan
+        ahead = datetime.now(zone).utcoffset() or timedelta()
+        self.offset = round(-ahead.total_seconds()) * SECOND % DAY
         self.account = account
         self.prefix = f"account:{account}:"
         self.address = f"ip:{egress}:"
@@ -60,13 +63,15 @@ class Scopes:
         if plan.accounts_per_ip is not None:
             claims.append(Seats(self.address + "accounts", self.account, plan.accounts_per_ip))
         if path == SOURCING:
-            claims.append(Budget(self.prefix + "sourcing", "sourcing", plan.sourcing_daily))
+            claims.append(Budget(self.prefix + "sourcing", "sourcing", plan.sourcing_daily, offset=self.offset))
         if path != LOGIN:
             keep = int((plan.daily_calls or 0) * share)
-            claims.append(Budget(f"{self.prefix}calls:{path}", "calls", plan.daily_calls, keep=keep))
+            key = f"{self.prefix}calls:{path}"
+            claims.append(Budget(key, "calls", plan.daily_calls, keep=keep, offset=self.offset))
         if cost := self.cost(endpoint):
             keep = int((plan.daily_points or 0) * share)
-            claims.append(Budget(self.prefix + "points", "points", plan.daily_points, cost, keep, trickles=True))
+            key = self.prefix + "points"
+            claims.append(Budget(key, "points", plan.daily_points, cost, keep, trickles=True, offset=self.offset))
         if path == LOGIN:
             limit = None if plan.login_interval is None else 1
             claims.append(Rate(self.prefix + "login", "login", limit, ceil((plan.login_interval or 1) * SECOND)))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cjasync._endpoint import Endpoint
-from cjasync.config import Plan
+from cjasync.config import CHINA_TIME, Plan
 from cjasync.errors import (
     ClosedError,
     ConfigError,
@@ -32,7 +32,9 @@ NO_BUDGETS = {"daily_calls": None, "daily_points": None, "ip_qps": None}
 
 def limiter(clock: VirtualClock, store: MemoryStore | None = None, account: str = "me", **settings) -> Limiter:
     options = {
-        name: settings.pop(name) for name in ("on_exhausted", "background_reserve", "egress") if name in settings
+        name: settings.pop(name)
+        for name in ("on_exhausted", "background_reserve", "egress", "day_zone")
+        if name in settings
     }
     return Limiter(Plan(**settings), store or MemoryStore(), account=account, clock=clock, **options)
 
@@ -280,6 +282,21 @@ def test_an_exhausted_day_says_until_when():
         assert error.endpoint == "product/list"
         await send(lim, FREE)  # another interface has its own count
         clock.advance(9 * 3600)
+        await send(lim)
+
+    run(main(), clock=clock)
+
+
+def test_the_day_may_end_at_another_midnight():
+    clock = VirtualClock(datetime(2026, 3, 1, 15, tzinfo=UTC))
+
+    async def main():
+        lim = limiter(clock, qps=100, daily_calls=1, daily_points=None, day_zone=CHINA_TIME)
+        await send(lim)
+        with pytest.raises(QuotaExhaustedError) as caught:
+            await lim.admit(LIST)
+        assert caught.value.resets_at == datetime(2026, 3, 1, 16, tzinfo=UTC)
+        clock.advance(3600)
         await send(lim)
 
     run(main(), clock=clock)
