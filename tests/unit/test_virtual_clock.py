@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -77,6 +78,18 @@ def test_threads_hold_time_still():
         assert clock.monotonic() == 1000.0
 
     run(main(), clock=clock)
+
+
+def test_threads_that_end_late_hold_time_still_too():
+    clock = VirtualClock()
+
+    async def main():
+        threads = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.submit(time.sleep, 0.02)
+
+    run(main(), clock=clock)
+    assert clock.monotonic() == 1000.0
 
 
 def test_who_only_asks_what_time_it_is_sees_it_pass():
