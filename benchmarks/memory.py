@@ -22,14 +22,15 @@ from cjasync.models import ListedProduct
 
 CATALOGUE = 1_495_292
 NO_RATE = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
-SUFFIXES = {".jsonl": None, ".sqlite": None, ".parquet": "pyarrow"}  # and the package that they need
+SUFFIXES = {".jsonl": None, ".parquet": "pyarrow"}  # and the package that they need
 MARKS = (0.1, 0.25, 0.5, 0.75, 1.0)  # shares of the products
 
 
 @question("How much memory does a pull of 1.5 million products take, and does it grow?")
 def run(products: int = CATALOGUE, suffixes: tuple[str, ...] = tuple(SUFFIXES)) -> Findings:
     """products: of the sandbox's catalogue. suffixes: of the files to pull into, one after another."""
-    wanted = [suffix for suffix in suffixes if not SUFFIXES[suffix] or importlib.util.find_spec(SUFFIXES[suffix])]
+    packages = {suffix: SUFFIXES.get(suffix) for suffix in suffixes}
+    wanted = [suffix for suffix, package in packages.items() if not package or importlib.util.find_spec(package)]
     told = in_fresh_process(pull_all, products, wanted, core=-1)
     return _report(products, told)
 
