@@ -35,6 +35,7 @@ PATIENCE = 900.0  # seconds for which a CJ that is down is asked again and again
 LONGEST = 60.0  # seconds between two such attempts
 MARGIN = 0.5  # seconds that a budget may come back later than it was said
 STEP = 3600.0  # seconds of sleep at a time, because wall clocks are set
+MAY_BE_EMPTY = ("part", "hidden", "beyond")  # kinds of questions
 PASSING = (TransportError, UnavailableError, RateLimitedError)
 
 _TOO_FAR = re.compile("offset|result window", re.IGNORECASE)
@@ -72,8 +73,13 @@ class Asker:
         requests = 1
         try:
             got = await self.call(lambda: self.engine.call(LIST, params))
-            if not got.rows and not got.skipped and not (got.data and got.data.total):
-                # CJ was seen to answer "nothing" and to know better a moment later, and nothing is rarely true.
+            if (
+                question.kind not in MAY_BE_EMPTY
+                and not got.rows
+                and not got.skipped
+                and not (got.data and got.data.total)
+            ):
+                # CJ was seen to answer "nothing" and to know better a moment later.
                 requests += 1
                 got = await self.call(lambda: self.engine.call(LIST, params))
         except APIError as error:

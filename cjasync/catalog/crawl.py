@@ -71,6 +71,8 @@ class Crawl:
                 if self._flying:
                     done, _ = await asyncio.wait(self._flying, return_when=asyncio.FIRST_COMPLETED)
                     await self._take(done)
+                else:
+                    assert self._held, "the planner has a question or is done"
         finally:
             if self._turns is not None:
                 self._turns.over = True
@@ -124,7 +126,7 @@ class Crawl:
             failure = failure or task.exception()
             if task.exception() is None:
                 snapshot = self._feed(question, task.result(), delivered, arrivals) or snapshot
-        if failure is None:
+        if failure is None and self._asker.patient:
             self._ask(len(arrivals))
         await self._save(arrivals, snapshot)
         if failure is not None:

@@ -1,8 +1,8 @@
-"""From a walk into a sink: rows first, then the sink's commit, then the checkpoint forgets them."""
+"""From a walk into sinks: rows first, then the sink's commit, then the checkpoint forgets them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,15 @@ from cjasync.catalog.entry import Kind, Standing
 from cjasync.catalog.gone import Gone
 from cjasync.catalog.question import Region
 from cjasync.catalog.sinks import Batch, Sink
+from cjasync.catalog.staging import Staging
+from cjasync.catalog.tokens import seq_of
 from cjasync.errors import CheckpointError, CJError
 
 if TYPE_CHECKING:
     from cjasync.catalog.outcome import WalkReport
     from cjasync.catalog.walk import Walk
+
+Unseen = Callable[[Iterable[str]], Awaitable[list[str]]]
 
 
 class Delivery(Struct, frozen=True):
@@ -33,19 +37,78 @@ class Delivery(Struct, frozen=True):
     certified: tuple[Region, ...]
 
 
-def token_of(walk: str, seq: int) -> bytes:
-    """What a sink keeps beside its rows: which walk they are of, and how far it had got."""
-    return f"{walk}:{seq}".encode()
+class Transfer:
+    """Brings a walk into a sink, and what it asked beside into another.
 
+    pages: written between two commits. unseen: which of some products the walk has not met.
+    """
 
-def seq_of(token: bytes, walk: str | None, where: object) -> int:
-    """How far a walk had got; CheckpointError if the token is of another."""
-    name, _, seq = token.decode(errors="replace").partition(":")
-    if name != walk or not seq.isdecimal():
-        raise CheckpointError(
-            f"{where} is of another walk than this checkpoint; start anew with fresh=True (--fresh) for both"
-        )
-    return int(seq)
+    def __init__(
+        self, walk: Walk, staging: Staging, sink: Sink, details: Sink | None, *, pages: int, unseen: Unseen
+    ) -> None:
+        self._walk = walk
+        self._staging = staging
+        self._sinks: list[Any] = [sink] if details is None else [sink, details]
+        self._updates = bool(getattr(sink, "upserts", False))  # the rows of an earlier walk are still in it
+        self._pages = pages
+        self._unseen = unseen
+        self._gone: Gone | None = None
+
+    async def run(self) -> WalkReport:
+        """All of it, and the end of the sinks."""
+        standing = await self._walk.open()
+        unfinished = self._sinks
+        if standing.state == "closing":
+            unfinished = [sink for sink in self._sinks if not _has_finished(sink)]
+            for sink in unfinished:
+                held_by(sink, standing)
+            async with aclosing(self._walk.batches()) as batches:
+                async for _ in batches:
+                    pass  # everything was taken
+        else:
+            await self._fill([held_by(sink, standing) for sink in self._sinks])
+            await self._staging.closing()
+        for sink in unfinished:
+            if hasattr(sink, "finish"):
+                await sink.finish()
+        return await self._walk.finish(updates=self._updates)
+
+    async def _fill(self, have: list[int]) -> None:
+        """Write and commit everything. However it ends, what was written is committed."""
+        staging = self._staging
+        gone = self._gone = Gone(self._sinks[0], self._unseen, await staging.known()) if self._updates else None
+        token: bytes | None = None
+        pages = 0
+        try:
+            async with aclosing(self._walk.batches()) as batches:
+                async for delivery in batches:
+                    place = 0 if delivery.kind == "list" else 1
+                    if staging.seq_of(delivery.token) > have[place]:
+                        await self._sinks[place].write(delivery.rows)
+                        if gone is not None:
+                            for region in delivery.certified:
+                                await gone.bury(region, delivery.rows.fetched_at)
+                    token, pages = delivery.token, pages + 1
+                    if pages >= self._pages:
+                        await self._commit(token)
+                        token, pages = None, 0
+            report = self._walk.report
+            if gone is not None and report.proved and report.ended_at is not None:
+                await gone.bury_the_rest(report, report.ended_at)
+            await self._commit(staging.last_token)
+        except BaseException:
+            if token is not None:
+                with suppress(CJError):  # the one that is on its way says more
+                    await self._commit(token)
+            raise
+
+    async def _commit(self, token: bytes) -> None:
+        for sink in self._sinks:
+            await sink.commit(token)
+        self._walk.commit(token)
+        if self._gone is not None:  # they count once they are safe
+            self._staging.tally.tombstones += self._gone.count
+            self._gone.count = 0
 
 
 def held_by(sink: Any, standing: Standing) -> int:
@@ -61,67 +124,6 @@ def held_by(sink: Any, standing: Standing) -> int:
             f"the checkpoint knows of rows written to {where}, and they are gone; start anew with fresh=True (--fresh)"
         )
     return 0
-
-
-async def bring(walk: Walk, sink: Sink, details: Sink | None) -> WalkReport:
-    """`Walk.into`."""
-    sinks = [sink] if details is None else [sink, details]
-    standing = await walk.open()
-    updates = getattr(sink, "upserts", False)
-    if standing.state == "closing":
-        waiting = [each for each in sinks if not _has_finished(each)]
-        for each in waiting:
-            held_by(each, standing)
-        await _drain(walk)
-    else:
-        waiting = sinks
-        gone = Gone(sink, walk, await walk.known()) if updates else None
-        await _fill(walk, sinks, [held_by(each, standing) for each in sinks], gone)
-        await walk.closing()
-    for each in waiting:
-        if hasattr(each, "finish"):
-            await each.finish()
-    return await walk.finish(updates=updates)
-
-
-async def _fill(walk: Walk, sinks: Sequence[Sink], have: Sequence[int], gone: Gone | None) -> None:
-    """Write and commit everything. However it ends, what was written is committed."""
-    token: bytes | None = None
-    pages = 0
-
-    async def commit(token: bytes) -> None:
-        for sink in sinks:
-            await sink.commit(token)
-        walk.commit(token)
-
-    try:
-        async with aclosing(walk.batches()) as batches:
-            async for delivery in batches:
-                place = 0 if delivery.kind == "list" else 1
-                if walk.seq_of(delivery.token) > have[place]:
-                    await sinks[place].write(delivery.rows)
-                    if gone is not None:
-                        for region in delivery.certified:
-                            await gone.bury(region, delivery.rows.fetched_at)
-                token, pages = delivery.token, pages + 1
-                if pages >= walk.window_pages:
-                    await commit(token)
-                    token, pages = None, 0
-        if gone is not None and walk.report.proved:
-            await gone.bury_the_rest(walk.now)
-        await commit(walk.last_token)
-    except BaseException:
-        if token is not None:
-            with suppress(CJError):  # the one that is on its way says more
-                await commit(token)
-        raise
-
-
-async def _drain(walk: Walk) -> None:
-    """There is nothing to deliver any more."""
-    async with aclosing(walk.batches()) as batches:
-        async for _ in batches:
-            pass
 
 
 def _has_finished(sink: Any) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cjasync.catalog.delivered import Delivered
 from cjasync.catalog.question import Region, key
-
-if TYPE_CHECKING:
-    from cjasync.catalog.walk import Walk
+from cjasync.catalog.report import Report
 
 COLUMN = "create_time"
 _OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,13 +18,15 @@ _STEP = timedelta(days=60)
 class Gone:
     """Marks rows in the sink's file that an earlier walk of the same question wrote.
 
-    sink: with `held` and `tombstone`, as the databases have them. known: what earlier walks found; the file may hold
-    more, of other questions, which is none of this walk's business.
+    sink: with `held` and `tombstone`, as the databases have them. unseen: which of some products this walk has not met.
+    known: what earlier walks found; the file may hold more, of other questions, which is none of this walk's business.
+    count: marked since it was last set to 0.
     """
 
-    def __init__(self, sink: Any, walk: Walk, known: Delivered) -> None:
+    def __init__(self, sink: Any, unseen: Callable[[Iterable[str]], Awaitable[list[str]]], known: Delivered) -> None:
+        self.count = 0
         self._sink = sink
-        self._walk = walk
+        self._unseen = unseen
         self._known = known
 
     async def bury(self, region: Region, at: datetime) -> None:
@@ -34,10 +35,10 @@ class Gone:
         low = _OLDEST if region.start is None else _moment(region.start)
         await self._mark(low, _moment(region.end) + timedelta(microseconds=999_999), at)
 
-    async def bury_the_rest(self, at: datetime) -> None:
+    async def bury_the_rest(self, proof: Report, at: datetime) -> None:
         """The whole walk is proved complete: mark also what no region of time vouches for."""
         await self._mark(None, None, at)
-        if all(each.region.end is not None or each.mode == "hidden" for each in self._walk.report.certificates):
+        if all(each.region.end is not None or each.mode == "hidden" for each in proof.certificates):
             return
         low = _OLDEST
         while low < at:  # piece by piece: the file may be large
@@ -48,10 +49,10 @@ class Gone:
         if not len(self._known):
             return
         held = await self._sink.held(COLUMN, low, high)
-        gone = await self._walk.unseen(pid for pid in held if key(pid) in self._known)
+        gone = await self._unseen(pid for pid in held if key(pid) in self._known)
         if gone:
             await self._sink.tombstone(gone, at)
-            self._walk.tally.tombstones += len(gone)
+            self.count += len(gone)
 
 
 def _moment(seconds: int) -> datetime:

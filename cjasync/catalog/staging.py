@@ -14,8 +14,10 @@ from msgspec.structs import replace
 
 from cjasync._clock import Clock
 from cjasync.catalog.checkpoint import Checkpoint
+from cjasync.catalog.delivered import Delivered
 from cjasync.catalog.entry import Earlier, Entry, Kind, Standing, decode_rows
 from cjasync.catalog.tally import Tally
+from cjasync.catalog.tokens import seq_of, token_of
 from cjasync.models._model import Model
 
 T = TypeVar("T")
@@ -84,11 +86,6 @@ class Staging:
         self._seq += 1
         return self._seq
 
-    @property
-    def last(self) -> int:
-        """The number given last."""
-        return self._seq
-
     async def save(self, arrivals: Sequence[Arrival], snapshot: tuple[int, bytes] | None = None) -> None:
         """Write entries down, and `snapshot`, the planner's state after one of them; then hand them on."""
         now = self._clock.monotonic()
@@ -125,6 +122,24 @@ class Staging:
         while self._waiting and self._waiting[0] <= seq:
             self._waiting.popleft()
         self._room.set()
+
+    def token_of(self, seq: int) -> bytes:
+        """Stands for all parts up to this one."""
+        return token_of(self.name, seq)
+
+    def seq_of(self, token: bytes) -> int:
+        """The part that a token of this walk was made of."""
+        return seq_of(token, self.name, "this token")
+
+    @property
+    def last_token(self) -> bytes:
+        """Stands for everything so far."""
+        return token_of(self.name, self._seq)
+
+    async def known(self) -> Delivered:
+        """The products that earlier walks brought into a database."""
+        packed = await self.run(self.checkpoint.known)
+        return await asyncio.to_thread(Delivered.of, packed)
 
     @property
     def all_taken(self) -> bool:

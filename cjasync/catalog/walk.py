@@ -22,8 +22,7 @@ from cjasync.catalog.asking import Asker
 from cjasync.catalog.bursts import Bursts
 from cjasync.catalog.checkpoint import Checkpoint
 from cjasync.catalog.crawl import Crawl
-from cjasync.catalog.delivered import Delivered
-from cjasync.catalog.delivery import Delivery, bring, seq_of, token_of
+from cjasync.catalog.delivery import Delivery, Transfer
 from cjasync.catalog.details import DETAILS
 from cjasync.catalog.details import Details as DetailStage
 from cjasync.catalog.entry import Earlier, Kind, Standing
@@ -33,7 +32,6 @@ from cjasync.catalog.planner import DEFAULT_WINDOW
 from cjasync.catalog.sinks import Batch, Sink
 from cjasync.catalog.staging import Arrival, Staging
 from cjasync.catalog.start import new_crawl, resumed_crawl
-from cjasync.catalog.tally import Tally
 from cjasync.catalog.turns import Turns
 from cjasync.client import CJClient
 from cjasync.errors import ConfigError, QuotaExhaustedError
@@ -83,14 +81,15 @@ class Walk:
 
     Both raise CheckpointError or OutputError for a checkpoint that cannot be resumed or written, QuotaExhaustedError at
     the end of a budget (the same walk goes on from its checkpoint later), and what CJ's calls raise and cannot be
-    waited out. Whatever came before that has been handed out.
+    waited out. Whatever came before that has been handed out. Who iterates gets the products of one page again after a
+    break; a sink gets none twice.
     """
 
     def __init__(
         self, cj: CJClient, wanted: Wanted, *, checkpoint: Path | None, fresh: bool, wait: bool, share: float
     ) -> None:
         self.question = wanted.name
-        self.window_pages = max(LEAST_PAGES, (cj.config.plan.list_window or DEFAULT_WINDOW) // 200)
+        self._window_pages = max(LEAST_PAGES, (cj.config.plan.list_window or DEFAULT_WINDOW) // 200)
         self._wanted = wanted
         self._path = checkpoint
         self._asker = Asker(cj.engine, wanted, wait=wait)
@@ -141,9 +140,14 @@ class Walk:
                 "a sink for details belongs to a walk with details: give `with_` and `details`, or neither"
             )
         try:
-            return await bring(self, sink, details)
+            transfer = Transfer(self, self._staging, sink, details, pages=self._window_pages, unseen=self._unseen)
+            return await transfer.run()
         finally:
             await self.aclose()
+
+    async def _unseen(self, pids: Iterable[str]) -> list[str]:
+        assert self._crawl is not None, "the walk has begun"
+        return await self._crawl.unseen(pids)
 
     async def batches(self) -> AsyncGenerator[Delivery, None]:
         """Products as they come, a page at a time.
@@ -157,7 +161,7 @@ class Walk:
         begin = resumed_crawl if self._standing and self._standing.going else new_crawl
         try:
             crawl = self._crawl = await begin(
-                self._staging, self._asker, self._bursts, self._wanted, 2 * self.window_pages, self._turns
+                self._staging, self._asker, self._bursts, self._wanted, 2 * self._window_pages, self._turns
             )
             self._work = asyncio.ensure_future(self._run(crawl))
             while (arrival := await self._staging.next()) is not None:
@@ -193,36 +197,11 @@ class Walk:
         part = arrival.entry.part
         assert part is not None, "only parts are handed on"
         rows = Batch(arrival.rows, datetime.fromtimestamp(part.fetched_at, UTC))
-        return Delivery(part.kind, rows, token_of(self._staging.name, arrival.entry.seq), tuple(part.certified))
-
-    # What is taken
-
-    def seq_of(self, token: bytes) -> int:
-        """The number in a token of this walk."""
-        return seq_of(token, self._staging.name, "this token")
-
-    @property
-    def last_token(self) -> bytes:
-        """Stands for all deliveries so far."""
-        return token_of(self._staging.name, self._staging.last)
+        return Delivery(part.kind, rows, self._staging.token_of(arrival.entry.seq), tuple(part.certified))
 
     def commit(self, token: bytes) -> None:
         """The delivery with this token, and all before it, are safe where they went."""
-        self._staging.take(self.seq_of(token))
-
-    async def unseen(self, pids: Iterable[str]) -> list[str]:
-        """Those of the products that this walk has not met; one whose row could not be read was met."""
-        assert self._crawl is not None, "the walk has begun"
-        return await self._crawl.unseen(pids)
-
-    async def known(self) -> Delivered:
-        """The products that earlier walks of this question brought into a database."""
-        packed = await self._staging.run(self._staging.checkpoint.known)
-        return await asyncio.to_thread(Delivered.of, packed)
-
-    async def closing(self) -> None:
-        """All is committed; only the sink's own end is left."""
-        await self._staging.closing()
+        self._staging.take(self._staging.seq_of(token))
 
     async def finish(self, *, updates: bool = False) -> WalkReport:
         """All deliveries are safe: the walk is over, and its checkpoint serves the next one.
@@ -245,22 +224,12 @@ class Walk:
             return self._finished
         if self._crawl is None:
             raise RuntimeError("the walk has not begun")
-        return WalkReport.made_of(self._crawl.planner.report(), self.tally, list(self._crawl.skipped.values()))
-
-    @property
-    def now(self) -> datetime:
-        """By the client's clock."""
-        return datetime.fromtimestamp(self._asker.clock.time(), UTC)
-
-    @property
-    def tally(self) -> Tally:
-        """Its own figures."""
-        return self._staging.tally
+        return WalkReport.made_of(self._crawl.planner.report(), self._staging.tally, list(self._crawl.skipped.values()))
 
     @property
     def progress(self) -> Progress:
         """Where it stands; cheap enough to be asked for often."""
-        tally = self.tally
+        tally = self._staging.tally
         proof = self._crawl.planner.report() if self._crawl is not None else None
         return Progress(
             delivered=tally.delivered,

@@ -44,10 +44,10 @@ async def test_everything_comes_once_and_is_proved():
 
 
 async def test_a_catalogue_within_one_window_is_read_as_it_is():
-    async with shop(900) as (sandbox, cj):
+    async with shop(700) as (sandbox, cj):
         walked = walk(cj)
         assert {product.pid async for product in walked} == sandbox.catalogue.pids_now()
-        assert sandbox.stats()["requests"] == walked.report.requests == 5
+        assert sandbox.stats()["requests"] == walked.report.requests == 4
     assert walked.report.proved
 
 
@@ -223,7 +223,7 @@ async def test_a_slow_taker_holds_the_walk_back():
             most = max(most, sandbox.stats()["requests"] - taken)
             walked.commit(delivery.token)
         await walked.finish()
-    assert most <= 2 * walked.window_pages + 10 + 16  # two windows, one that is being read, and what is in flight
+    assert most <= 2 * walked._window_pages + 10 + 16  # two windows, one that is being read, and what is in flight
 
 
 async def test_breaking_off_leaves_nothing_behind():

@@ -49,7 +49,7 @@ async def test_stock():
 
 async def test_windows_and_details_take_turns():
     """Of the points, half each: a window of 2 pages of 50, then 10 details of 10."""
-    async with shop(1500, window=400, delisted=0.0) as (_, cj), walk(cj, with_="query") as walked:
+    async with shop(1500, window=400, delisted=0.0, null_times=0.0) as (_, cj), walk(cj, with_="query") as walked:
         kinds = []
         async for delivery in walked.batches():
             kinds.append(delivery.kind)

@@ -15,10 +15,10 @@ from cjasync._decode import AnswerDecoder
 from cjasync.catalog.asking import _page
 from cjasync.catalog.bursts import shortage
 from cjasync.catalog.delivered import Delivered
-from cjasync.catalog.delivery import seq_of, token_of
 from cjasync.catalog.entry import Skip, decode_rows, encode_rows
 from cjasync.catalog.filters import Filters, read_filters
 from cjasync.catalog.question import Region
+from cjasync.catalog.tokens import seq_of, token_of
 from cjasync.catalog.walk import walk
 from cjasync.config import CHINA_TIME
 from cjasync.errors import CheckpointError, ParameterError
