@@ -62,7 +62,6 @@ WEAKNESSES: dict[str, dict[str, Any]] = {
     "no creation times last": {"null_times": 0.02},
     "ties that change their order": {"shape": "bursty", "unstable_ties": True},
     "no limit": {"window": None},
-    "a smaller window than told": {"window": 1200, "plan_window": 6000},
     "a larger window than told": {"window": 6000, "plan_window": 1000},
     "smaller pages": {"fixed_page_size": 50},
     "UTC": {"zone_hours": 0.0},
@@ -70,7 +69,6 @@ WEAKNESSES: dict[str, dict[str, Any]] = {
     "noon read as midnight": {"twelve_hours": True},
     "bounds exclude": {"inclusive": False},
     "times are not looked at": {"ignored": frozenset({"createTimeFrom", "createTimeTo"})},
-    "order is not looked at": {"ignored": frozenset({"sort"})},
     "neither times nor prices nor order": {
         "ignored": frozenset({"createTimeFrom", "createTimeTo", "minPrice", "maxPrice", "sort"})
     },
