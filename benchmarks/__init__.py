@@ -6,7 +6,21 @@ result = decode.run()          # tables, figures, verdicts, machine and versions
 Every figure is a ratio or a count from one run; `frame` holds what the questions measure and report with.
 """
 
-QUESTIONS = ("call", "pages", "decode", "pager", "quota", "ledger", "sinks", "startup", "extras", "memory", "walk", "sandbox", "soak")
+QUESTIONS = (
+    "call",
+    "pages",
+    "decode",
+    "pager",
+    "quota",
+    "ledger",
+    "sinks",
+    "startup",
+    "extras",
+    "memory",
+    "walk",
+    "sandbox",
+    "soak",
+)
 """The names of all questions, in the order they are run."""
 
 OVERVIEW = ("call", "pages", "decode", "pager")
