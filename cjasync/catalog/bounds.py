@@ -52,23 +52,41 @@ def calibrate(moments: Iterable[int], facts: Facts) -> Steps:
     """
     if facts.times == "id":
         raise Breach("blind", "ids do not carry the time that the filter goes by")
-    suspects = []
-    sure = dict.fromkeys(moment for moment in moments if facts.unit(moment) == (moment, moment))
-    for moment in [*sure][:WITNESSES]:
-        if (yield from _exact(moment)):
-            break
-        suspects.append(moment)
-    else:
-        for moment in suspects:
+    moments = list(dict.fromkeys(moment for moment in moments if facts.unit(moment) == (moment, moment)))
+    at_lunch = [moment for moment in moments if facts.at_lunch(moment)]
+    witnesses = [moment for moment in moments if not facts.at_lunch(moment)][:WITNESSES]
+    if not witnesses:
+        yield from _check_lunch(at_lunch, facts)
+        witnesses = at_lunch[:WITNESSES]
+    sure: int | None = None
+    for moment in witnesses:
+        if sure is None and (yield from _exact(moment)):
+            sure = moment
+    if sure is not None:
+        yield from _check_lunch([moment for moment in at_lunch if moment not in witnesses], facts)
+    if sure is None:
+        for moment in witnesses:
             yield from _explain(moment, facts)
         return  # what was there is gone: the catalogue moves, the bounds do not
     if not facts.before:
-        (reply,) = yield [Ask(Region(end=moment), 1, "bounds", "desc")]
-        if moment not in reply.times:
-            (reply,) = yield [Ask(Region(end=moment + 1), 1, "bounds", "desc")]
-            if moment in reply.times:
+        (reply,) = yield [Ask(Region(end=sure), 1, "bounds", "desc")]
+        if sure not in reply.times:
+            (reply,) = yield [Ask(Region(end=sure + 1), 1, "bounds", "desc")]
+            if sure in reply.times:
                 raise Learnt({"before": True}, "createTimeTo excludes its own second")
     yield Learn({"checked": True, "checked_start": True})
+
+
+def _check_lunch(moments: list[int], facts: Facts) -> Steps:
+    """Is a bound inside 12:xx read as one inside 00:xx? `moments` lie there."""
+    for moment in moments[:1]:
+        noon = moment - (moment + facts.zone) % 3600
+        if (
+            (yield from _admits(moment, noon - 1))
+            and not (yield from _admits(moment, noon + 3600))
+            and (yield from _admits(moment, noon + 3599))
+        ):
+            raise Learnt({"noon": True}, NOON)
 
 
 def _admits(moment: int, bound: int) -> Steps:
@@ -80,10 +98,6 @@ def _admits(moment: int, bound: int) -> Steps:
 
 def _explain(moment: int, facts: Facts) -> Steps:
     """Why a lower bound at `moment` is not exact."""
-    if facts.at_lunch(moment):
-        noon = (moment + facts.zone) // 86400 * 86400 + 43200 - facts.zone
-        if (yield from _admits(moment, noon - 1)) and not (yield from _admits(moment, noon + 3600)):
-            raise Learnt({"noon": True}, NOON)
     if not facts.after and (yield from _admits(moment, moment - 1)) and not (yield from _admits(moment, moment)):
         raise Learnt({"after": True}, "createTimeFrom excludes its own second")
     (near, far) = yield [Ask(Region(start=moment - FAR), 1, "bounds"), Ask(Region(start=moment + FAR), 1, "bounds")]

@@ -61,7 +61,7 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
             yield Learn({"capped": True})
             yield Spawn(Range(job.start, job.end, facts.window + 1))
             raise Breach("keyset", f"the server counts to {head.total} and shows more")
-    if head.total <= facts.window:
+    if head.total <= max(facts.size, facts.window - facts.size):  # with room for what may come
         try:
             yield from everything.finish(facts.pages(head.total))
         except Outgrown as grown:
@@ -97,7 +97,7 @@ def _up_to(end: int, spine: Reply, top: int, facts: Facts) -> Reply | None:
     if not cut or top == 1 or spine.error or any(moment is None for moment in spine.times):
         return None
     total = (top - 1) * facts.size + cut  # or more, behind a full page: then the other pages' totals say so
-    return Reply(total, spine.keys[:cut], spine.times[:cut], spine.prices[:cut], spine.era)
+    return Reply(total, spine.keys[:cut], spine.times[:cut], spine.prices[:cut], spine.era, seq=spine.seq)
 
 
 def newer(job: Newer, facts: Facts, categories: Sequence[str]) -> Steps:

@@ -78,6 +78,7 @@ class Intake:
             prices=[row.price for row in rows],
             era=state.era,
             error=error,
+            seq=state.requests,
         )
 
     def settle(self, certified: Certified) -> None:

@@ -4,14 +4,16 @@ A strategy is a generator: it yields the questions it wants answered together an
 sees nothing else, so the replies alone bring it back to where it was: that is how a walk is resumed.
 
 A product that lives through the reading has a rank in the list; ranks move when others come and go. It can escape
-pages p and p+1 only if the total was higher when p was answered than when p+1 was, whichever came first (unless an
-arrival and a departure cancel out between those two answers, hence bursts). So every answer's total is evidence, and
-where it fails, the two pages are read again, back to back, until it holds.
+pages p and p+1 only if the total was higher when p was answered than when p+1 was, whichever came first, or rose and
+fell in between. So every answer's total is evidence, also of other pages answered between the two; where it fails, the
+two are read again, back to back, until it holds. (What is left: an arrival and a departure that cancel out between two
+answers in a row, hence bursts.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -125,6 +127,8 @@ class Listing:
         self.sort = sort
         self.floor = floor  # pages up to here are known from elsewhere
         self.totals: dict[int, tuple[int, int]] = {}  # page -> (total, era) of its last reading
+        self.heard: dict[int, int] = {}  # page -> number of the answer that its last reading was
+        self.history: dict[int, int] = {}  # number of an answer -> total
         self.joints: set[int] = set()  # pages between which and the next nothing fell
         self.keys: dict[int, int | None] = {}  # product -> create time
         self.spans: dict[int, tuple[int, int]] = {}  # page -> its oldest and newest create time
@@ -142,15 +146,22 @@ class Listing:
         self.steady = self.steady and self.lowest in (None, count)
         self.lowest = count if self.lowest is None else min(self.lowest, count)
         self.totals[page] = count, reply.era
+        self.heard[page] = reply.seq
+        self.history[reply.seq] = count
         self.asked += 1
-        self.joints.update(lower for lower in (page - 1, page) if self._evident(lower))
 
-    def _evident(self, page: int) -> bool:
-        """Do the last readings of `page` and the next prove that nothing fell between them? Not across a pause."""
-        if page not in self.totals or page + 1 not in self.totals:
+    def evident(self, page: int) -> bool:
+        """Do the answers prove that nothing fell between `page` and the next? Not across a pause.
+
+        A product falls past both where its rank grows after the upper page was read, or shrinks after the lower one:
+        the total must not have moved that way in any answer from the one to the other.
+        """
+        if page not in self.totals or page + 1 not in self.totals or self.totals[page][1] != self.totals[page + 1][1]:
             return False
-        (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
-        return low <= high and low_era == high_era
+        first, last = sorted((self.heard[page], self.heard[page + 1]))
+        between = [self.history[seq] for seq in sorted(self.history) if first <= seq <= last]
+        upper_first = self.heard[page + 1] == first
+        return all(b <= a if upper_first else a <= b for a, b in pairwise(between))
 
     def ask(self, pages: Sequence[int], kind: str = "page", burst: int = 0) -> Steps:
         """Read these pages, all in flight together."""
@@ -160,6 +171,7 @@ class Listing:
                 if reply.error:  # the window has shrunk meanwhile
                     raise Outgrown(max(self.facts.window, self.lowest or 0) + 1)
                 self.take(page, reply)
+            self.joints.update(lower for page in pages for lower in (page - 1, page) if self.evident(lower))
 
     def finish(self, top: int) -> Steps:
         """Read what is left of pages `top` down to 1, and on while the list is longer; repair every doubtful border."""
@@ -177,6 +189,7 @@ class Listing:
 
     def join(self) -> Steps:
         """Read pages again, in pairs, until nothing can have fallen between any two that were read."""
+        self.joints.update(page for page in self.totals if self.evident(page))
         while self.repairs < MAX_REPAIRS:
             doubtful = next((page for page in self.totals if page + 1 in self.totals and page not in self.joints), None)
             if doubtful is None:

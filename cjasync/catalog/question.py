@@ -184,6 +184,7 @@ class Reply(Struct, array_like=True):
     """An answer as the strategies see it, small enough to live in a checkpoint.
 
     keys: 8 bytes of digest per row. times: create times, None where hidden. era: pauses so far when it came.
+    seq: answers so far, this one included.
     """
 
     total: int
@@ -192,6 +193,7 @@ class Reply(Struct, array_like=True):
     prices: list[int | None]
     era: int = 0
     error: Error | None = None
+    seq: int = 0
 
 
 class Certificate(Struct, frozen=True, array_like=True):

@@ -105,17 +105,23 @@ def _last_page(whole: Listing, job: Range, facts: Facts) -> Steps:
 
 
 def _back_to(start: int, whole: Listing, closed: Listing, spine: Reply, top: int) -> Steps:
-    """The last page lies inside one second that begins on an earlier page: read back to it, keeping its products."""
+    """The last page lies inside one second that begins on an earlier page: read back to it, keeping its products.
+
+    Returns the page where it begins, and its products as far as they were read, if none can have been overlooked.
+    """
     size = whole.facts.size
     first = closed.totals[1][0] // size + 1
     pages = range(top - 1, first - 1, -1)
     replies = (yield [Ask(whole.region, page, burst=len(pages)) for page in pages]) if pages else []
+    for page, reply in zip(pages, replies, strict=True):
+        whole.take(page, reply)
     ordered = [*reversed(replies), spine]
     moments = [moment for reply in ordered for moment in known_times(reply)]
     keys = [item for reply in ordered for item in reply.keys]
     cut = bisect_left(moments, start)
     closed.take(first, ordered[0], cut, (first - 1) * size + cut)
-    return first, tuple(keys[cut:]) if len(keys) - cut >= size else ()
+    whole.take(top, spine)
+    return first, tuple(keys[cut:]) if all(whole.evident(page) for page in pages) else ()
 
 
 def _close(

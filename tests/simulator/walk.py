@@ -22,6 +22,7 @@ class Walk:
     delivered: list[str] = field(default_factory=list)
     missed: set[str] = field(default_factory=set)
     doubled: int = 0
+    lived: int = 0  # products that existed during the whole of it
     ended: float = 0.0
     saved: int = 0  # bytes of the largest checkpoint
     crashes: int = 0
@@ -111,7 +112,8 @@ def walk(
     else:
         raise AssertionError(f"no end after {most} questions")
     result.report, result.ended = planner.report(), server.now
-    result.missed = {server.pid(p) for p in catalogue.products if p.born <= START and p.dies > server.now}
+    lived = {server.pid(p) for p in catalogue.products if p.born <= START and p.dies > server.now}
+    result.lived, result.missed = len(lived), lived
     result.missed -= set(result.delivered)
     result.doubled = len(result.delivered) - len(set(result.delivered))
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +29,7 @@ from cjasync.catalog.question import (
 from tests.simulator.catalogue import START
 
 FACTS = Facts(size=10, window=50)
+ANSWERS = count(1)
 some = settings(deadline=None, max_examples=60)
 
 
@@ -127,7 +128,7 @@ def listing_of(pages: dict[int, int], answers: dict[int, list[int]]) -> Listing:
 
 def reply(page: int, total: int, era: int = 0) -> Reply:
     rows = range((page - 1) * 10, min(page * 10, total))
-    return Reply(total, list(rows), [1] * len(rows), [None] * len(rows), era)
+    return Reply(total, list(rows), [1] * len(rows), [None] * len(rows), era, seq=next(ANSWERS))
 
 
 def test_equal_totals_and_as_many_products_are_proof() -> None:
@@ -163,6 +164,22 @@ def test_pages_before_and_after_a_pause_do_not_join() -> None:
     assert (ask.page, ask.kind, ask.burst) == (2, "repair", 2)
 
 
+def test_totals_of_other_pages_count_too() -> None:
+    listing = Listing(Region(1, 2), FACTS)
+    for page, total in ((3, 25), (1, 24), (2, 25)):  # one gone and one come between the answers for pages 3 and 2
+        listing.take(page, reply(page, total))
+    (ask,) = next(listing.finish(3))
+    assert (ask.page, ask.kind) == (3, "repair")
+
+
+def test_pages_may_be_answered_in_any_order() -> None:
+    listing = Listing(Region(1, 2), FACTS)
+    for page, total in ((1, 23), (3, 24), (2, 24)):
+        listing.take(page, reply(page, total))
+    assert next(listing.finish(3), None) is None
+    assert listing.proof == "ordered"
+
+
 def test_a_list_that_grew_is_read_on() -> None:
     listing = listing_of({2: 19, 1: 19}, {})
     assert listing.proof == "constant"
@@ -181,7 +198,7 @@ def test_a_list_that_outgrew_the_window_is_given_back() -> None:
 def test_missing_products_are_no_proof() -> None:
     listing = Listing(Region(1, 2), FACTS)
     listing.take(1, Reply(12, list(range(10)), [1] * 10, [None] * 10))
-    listing.take(2, Reply(12, [8, 9], [1] * 2, [None] * 2))
+    listing.take(2, Reply(12, [8, 9], [1] * 2, [None] * 2, seq=1))
     assert listing.proof == "none"
 
 
@@ -269,8 +286,8 @@ def test_price_bins_count_every_product_once(values: list[int], hidden: int) -> 
     found = prices.bands(bins, hidden, FACTS)
     assert (found[0][0], found[-1][1]) == (0, MAX_PRICE)
     assert all(a[1] + 1 == b[0] for a, b in pairwise(found))
-    for low, high, count in found:
-        assert count == sum(low <= value <= high for value in values)
+    for low, high, held in found:
+        assert held == sum(low <= value <= high for value in values)
     assert len(prices.sample(bins)) <= 1000 + len(bins)
 
 
