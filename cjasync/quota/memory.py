@@ -16,6 +16,7 @@ from cjasync.quota.tickets import Booking, Ticket
 if TYPE_CHECKING:
     from cjasync.quota.desk import Desk
 
+MANY = 1 << 40
 CALM = SECOND // 20  # so long after a full look at the clocks nothing but counting is needed
 
 
@@ -27,6 +28,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._states: dict[str, Any] = {}
         self._calm_until = 0
+        self._sure = 0
         self._calm: list[Booking] = []
         self._elsewhere = False
         _stores.add(self)
@@ -38,27 +40,15 @@ class MemoryStore:
         """Book at once."""
         now = desk.ns()
         calm = booking.cache
-        if calm is not None and now < self._calm_until:
-            # The same as `book` below while neither time nor the server nor a queue has a say: only counting.
-            rates, budgets, points = calm
-            for rate, flying, limit in rates:
-                if len(flying) + rate.away >= limit:
-                    break
-                flying[token] = now
-            else:
-                for state, need, cost in budgets:
-                    charged = state.charged
-                    if charged + need > state.returned:
-                        for done, _, its_cost in budgets:  # give back what the ones before it took
-                            if done is state:
-                                break
-                            done.charged -= its_cost
-                        break
-                    state.charged = charged + cost
-                else:
-                    return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
-            for _, flying, _ in rates:
-                flying.pop(token, None)
+        if calm is not None and now < self._calm_until and self._sure > 0:
+            # As `_look` does, while neither time nor server nor queue has a say and there is enough of everything.
+            self._sure -= 1
+            flying, charges, points = calm
+            for taken in flying:
+                taken[token] = now
+            for state, cost in charges:
+                state.charged += cost
+            return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
         return self._look(booking, desk, token, now)
 
     def _look(self, booking: Booking, desk: Desk, token: int, now: int) -> Ticket | Blocked:
@@ -78,25 +68,30 @@ class MemoryStore:
         return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
 
     def _remember(self, booking: Booking, states: list[Any], points: Any, now: int, wall: int) -> None:
-        rates, budgets, calm_until = [], [], now + CALM
+        """How many more requests there is surely enough for, whichever they are, and what this one takes."""
+        flying, charges, calm_until, sure = [], [], now + CALM, MANY
         for claim, state in zip(booking.claims, states, strict=True):
             if isinstance(claim, Rate):
                 if state.line or state.said is not None or now < state.not_before:
                     return
                 if claim.limit is not None:
-                    rates.append((state, state.flying, claim.limit))
+                    flying.append(state.flying)
+                    sure = min(sure, claim.limit - len(state.flying) - state.away)
             elif isinstance(claim, Budget):
                 calm_until = min(calm_until, now + state.ends - wall)
+                charges.append((state, claim.cost * GRAIN))
                 limit = claim.in_force(state)
-                need = (claim.cost + claim.keep - limit) * GRAIN if limit is not None else -(1 << 80)
-                budgets.append((state, need, claim.cost * GRAIN))
+                if limit is not None:
+                    sure = min(sure, ((limit - claim.keep) * GRAIN - state.spent) // (claim.cost * GRAIN))
         if now >= self._calm_until:
             self._disturbed()
-            self._calm_until = calm_until
-        booking.cache = (tuple(rates), tuple(budgets), points)
+            self._calm_until, self._sure = calm_until, sure
+        self._sure = min(self._sure, sure)
+        booking.cache = (flying, charges, points)
         self._calm.append(booking)
 
     def _disturbed(self) -> None:
+        self._calm_until = 0
         for booking in self._calm:
             booking.cache = None
         self._calm.clear()
