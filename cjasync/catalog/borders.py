@@ -39,7 +39,11 @@ def windows(
 
     The page left free is for products that came since; a window that outgrows even that is cut again as it is read.
     """
-    marks = [mark for mark in _marks(certificates) if (start is None or mark[0] > start) and mark[0] <= end]
+    marks = [
+        (moment, rows)
+        for moment, rows in _marks(certificates)
+        if rows and (start is None or moment > start) and moment <= end
+    ]
     most = max(1, facts.reach - 1) * facts.size
     found: list[tuple[int | None, int, int]] = []
     base, n = 0, 0

@@ -81,7 +81,7 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
         yield Spawn(Range(job.start, job.end, head.total))
         raise Breach("plain", "the server does not sort by create time, oldest first")
     # In the same breath, so that the difference is what has no create time, or came this second.
-    top = min(facts.reach, facts.pages(rows))
+    top = min(facts.reach, max(1, facts.pages(rows)))
     (spine,) = yield [Ask(Region(job.start, job.end), top, "spine")]
     if not job.within and (spine.error or head.total != spine.total or len(shown) < len(head.times)):
         yield Spawn(Newer(job.end))

@@ -74,7 +74,7 @@ def test_the_size_of_the_window_hardly_matters(window: int | None, shape: str, s
     assert result.report.requests <= share * PAGES + BESIDE
 
 
-@pytest.mark.parametrize(("shape", "share"), [("uniform", 1.0), ("growth", 1.0), ("bursty", 1.01)])
+@pytest.mark.parametrize(("shape", "share"), [("uniform", 1.0), ("growth", 1.0), ("bursty", 1.01), ("ties6001", 1.25)])
 def test_from_the_second_walk_on_borders_are_known(shape: str, share: float) -> None:
     products = catalogue(N, shape)
     first = Planner.start(now=START)

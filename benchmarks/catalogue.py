@@ -1,0 +1,211 @@
+"""The whole catalogue: how many questions a complete walk takes beside the usual ways, and what it misses.
+
+The planner against the simulated server of the tests, in virtual time: no socket, no clock. Everything is seeded.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.frame import Bar, Chart, Figure, Findings, Table, question
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # the simulator lives with the tests
+
+from cjasync.catalog.planner import Planner
+from cjasync.catalog.question import Answer, Facts, Question, Region, Sort
+from tests.simulator.catalogue import OLDEST, START, catalogue
+from tests.simulator.server import Server
+from tests.simulator.walk import Walk, walk
+
+SIZE = 200
+SHAPES = ("uniform", "growth", "halfday", "bursty", "onesecond", "loguniform", "cantor", "ties201", "ties6001")
+DAY = 86400
+PACE = 86.4  # seconds per call: a thousand a day
+WEAKNESSES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "filter in UTC": {"zone": 0},
+    "12:xx read as 00:xx": {"noon": True},
+    "bounds exclude their second": {"after": True, "before": True},
+    "window of 2,000, not 6,000": {"window": 2000},
+    "ties in any order": {"replicas": 2},
+    "rows hide their create time": {"hide": True},
+    "sort ignored": {"ignore": ("sort",)},
+    "time filter ignored": {"ignore": ("time",)},
+    "counts to 10,000 only": {"cap": 10_000},
+    "counts to 4,000 only": {"cap": 4000},
+}
+
+
+@question("How many questions does a complete walk take, and what does it miss while the catalogue changes?")
+def run(products: int = 500_000, moving: int = 100_000, seeds: int = 2) -> Findings:
+    """products: of catalogues that stand still. moving: of those that change. seeds: walks per line of the table."""
+    found = Findings()
+    _report_costs(found, products)
+    _report_change(found, moving, seeds)
+    _report_weaknesses(found, moving)
+    return found
+
+
+def _report_costs(found: Findings, n: int) -> None:
+    pages = -(-n // SIZE)
+    rows, overheads = [], {}
+    bars: list[Bar] = []
+    for shape in SHAPES:
+        products = catalogue(n, shape)
+        first = Planner.start(now=START)
+        overheads[shape] = result = walk(first, Server(products), products, in_flight=8)
+        again = Planner.start(now=START + DAY, facts=first.report().facts, earlier=first.report().certificates)
+        second = walk(again, Server(products), products, in_flight=8)
+        overheads[f"{shape} again"] = second
+        cells = [_cell(one.report.requests / pages, 1 - len(one.missed) / n) for one in (result, second)]
+        for peer in PEERS.values():
+            desk = Desk(Server(products))
+            peer(desk)
+            cells.append(_cell(len(desk.server.asked) / pages, len(desk.seen) / n))
+        rows.append([shape, *cells])
+        bars.append(Bar(shape, result.report.requests / pages, ours=True))
+    columns = ["created", "first walk", "second walk", *PEERS]
+    note = "Questions / ceil(N/200); in brackets the share of the catalogue that was reached, where not all was."
+    found.tables.append(Table(f"{n:,} products that stand still, a window of 6,000", columns, rows, note))
+    found.charts.append(Chart("Questions beside the fewest possible, first walk", "times", bars))
+
+    def cost(*shapes: str) -> Figure:
+        return Figure(max(overheads[shape].report.requests for shape in shapes) / pages)
+
+    found.figures["smooth"] = cost("uniform", "growth", "halfday")
+    found.figures["bursty"] = cost("bursty")
+    found.figures["ties"] = cost("ties201", "onesecond")
+    found.figures["worst"] = cost(*SHAPES)
+    found.figures["second_walk"] = cost("uniform again", "growth again", "halfday again")
+    found.figures["unproved"] = Figure(sum(not one.report.proved or bool(one.missed) for one in overheads.values()))
+
+
+def _report_change(found: Findings, n: int, seeds: int) -> None:
+    rows: list[list[str | int | float | None]] = []
+    lost = doubled = lived = 0
+    for shape in ("growth", "bursty"):
+        for window in (2000, 6000, 10_000):
+            for churn in (1, 10, 50):
+                walks = [_moving_walk(n, shape, window, churn, seed) for seed in range(seeds)]
+                missed = sum(len(one.missed) for one in walks)
+                lost, doubled = lost + missed, doubled + sum(one.doubled for one in walks)
+                lived += sum(one.lived for one in walks)
+                overhead = sum(one.report.requests for one in walks) / (seeds * -(-n // SIZE))
+                repaired = sum(one.report.repaired for one in walks) / seeds
+                repeats = sum(one.doubled for one in walks)
+                rows.append([shape, f"{window:,}", f"x{churn}", missed, repeats, round(overhead, 4), repaired])
+    columns = ["created", "window", "change", "missed", "doubled", "questions / ceil(N/200)", "windows repaired"]
+    note = (
+        "x1: 0.3 % new, 0.2 % gone, 0.05 % listed again, 5 % repriced a day. A thousand calls a day, each window one "
+        "burst, 8 in flight and answered in any order, and the process lost after 2 % of the answers."
+    )
+    found.tables.append(Table(f"{n:,} products that change, {seeds} walks a line", columns, rows, note))
+    found.figures["missed"] = Figure(lost)
+    found.figures["doubled"] = Figure(doubled)
+    found.notes.append(f"{lived:,} products lived through the walks of that table; {lost} of them were not delivered.")
+
+
+def _moving_walk(n: int, shape: str, window: int, churn: int, seed: int) -> Walk:
+    days = n / SIZE * PACE / DAY
+    products = catalogue(n, shape, churn=churn, days=1.3 * days, seed=seed + 1)
+    planner, server = Planner.start(now=START, window=window), Server(products, window=window)
+    return walk(planner, server, products, in_flight=8, seconds=PACE, crash=0.02, seed=seed)
+
+
+def _report_weaknesses(found: Findings, n: int) -> None:
+    rows: list[list[str | int | float | None]] = []
+    for name, weakness in WEAKNESSES.items():
+        for shape in ("growth", "bursty"):
+            products = catalogue(n, shape)
+            server = Server(products, **weakness)
+            result = walk(Planner.start(now=START), server, products, in_flight=8)
+            report = result.report
+            overhead = round(report.requests / -(-n // SIZE), 4)
+            modes = ", ".join(report.modes)
+            rows.append([name, shape, modes, overhead, len(result.missed), "yes" if report.proved else "no"])
+    columns = ["what the server does", "created", "modes", "questions / ceil(N/200)", "missed", "proved"]
+    found.tables.append(Table(f"What the planner is not told, {n:,} products", columns, rows))
+
+
+def _cell(overhead: float, reached: float) -> str:
+    return f"{overhead:.4f}" if reached >= 1 else f"{overhead:.3f} ({reached:.1%})"
+
+
+class Desk:
+    """Where the usual ways ask their questions."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.seen: set[str] = set()
+        self._facts = Facts(size=SIZE, window=6000)
+
+    def ask(self, region: Region, page: int, sort: Sort = "asc") -> Answer:
+        """One question; its rows are kept."""
+        bounds = self._facts.from_text(region.start), self._facts.to_text(region.end)
+        answer = self.server.answer(Question(0, 0, "page", 1, region, page, SIZE, sort, *bounds))
+        self.seen.update(row.pid for row in answer.rows)
+        return answer
+
+    def read(self, region: Region, total: int) -> None:
+        """The pages of a region behind its first, as far as they can be reached."""
+        for page in range(2, min(-(-total // SIZE), 6000 // SIZE) + 1):
+            self.ask(region, page)
+
+
+def numbered_pages(desk: Desk) -> None:
+    """Newest first, until the server refuses."""
+    page = 1
+    while desk.ask(Region(), page, "desc").rows:
+        page += 1
+
+
+def day_windows(desk: Desk) -> None:
+    """A question per day, and the pages behind it."""
+    for day in range(OLDEST, START + 1, DAY):
+        region = Region(day, day + DAY - 1)
+        desk.read(region, desk.ask(region, 1).total)
+
+
+def categories(desk: Desk) -> None:
+    """Every category, as far as its pages go."""
+    for name in sorted({product.category for product in desk.server.products}):
+        region = Region(category=name)
+        desk.read(region, desk.ask(region, 1).total)
+
+
+def halving(desk: Desk) -> None:
+    """Halve the time until a part can be reached, keeping the first pages."""
+    for region, total in _halves(desk, OLDEST, START):
+        desk.read(region, total)
+
+
+def _halves(desk: Desk, start: int, end: int) -> Iterator[tuple[Region, int]]:
+    total = desk.ask(Region(start, end), 1).total
+    if total > 6000 and end > start:
+        middle = (start + end) // 2
+        yield from _halves(desk, start, middle)
+        yield from _halves(desk, middle + 1, end)
+    else:
+        yield Region(start, end), total
+
+
+PEERS: dict[str, Callable[[Desk], None]] = {
+    "numbered pages": numbered_pages,
+    "a day at a time": day_windows,
+    "categories": categories,
+    "halving the time": halving,
+}
+
+
+def main(arguments: list[str]) -> None:
+    """By hand: python benchmarks/catalogue.py [PRODUCTS [MOVING [SEEDS]]]."""
+    from benchmarks.frame import text
+
+    print(text.terminal(run(*map(int, arguments))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
