@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import duckdb
 import msgspec
+import pyarrow as pa
+import pyarrow.dataset as ds
 
 from cjasync._decode import AnswerDecoder
 from cjasync.catalog.sinks import Batch, Layout, read_rows
@@ -106,3 +114,30 @@ def held_in(path, model=Thing):
         assert row["pid"] not in found, "a double"
         found[row["pid"]] = row
     return found
+
+
+def seen_by_the_usual_tool(path, name, key="pid"):
+    """The keys in a partial file, in order, as the tools that people use read them; `name` is the final one."""
+    match name.partition(".")[2]:
+        case "jsonl":
+            return [json.loads(line)[key] for line in path.read_bytes().splitlines()]
+        case "jsonl.gz":
+            with gzip.open(path) as file:
+                return [json.loads(line)[key] for line in file]
+        case "jsonl.zst":
+            with pa.CompressedInputStream(str(path), "zstd") as file:
+                return [json.loads(line)[key] for line in file.read().splitlines()]
+        case "csv":
+            with path.open(newline="", encoding="utf-8") as file:
+                return [row[key] for row in csv.DictReader(file)]
+        case "parquet":
+            seen = ds.dataset(path, format="parquet").to_table([key])[key].to_pylist()
+            by_glob = f"SELECT {key} FROM read_parquet('{path}/*.parquet')"
+            assert sorted(seen) == sorted(found for (found,) in duckdb.sql(by_glob).fetchall())
+            return seen
+        case "sqlite":
+            with closing(sqlite3.connect(path)) as db:
+                return [found for (found,) in db.execute(f"SELECT {key} FROM products")]
+        case "duckdb":
+            with closing(duckdb.connect(str(path))) as db:
+                return [found for (found,) in db.execute(f"SELECT {key} FROM products").fetchall()]

@@ -48,7 +48,8 @@ async def full(path: Path) -> None:
             await sink.write(rows(number))
         await sink.commit(b"50")
         safe = 50
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
+        largest = max(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 50_000, resource.RLIM_INFINITY))
         try:
             for number in range(50, 5_000):
                 await sink.write(rows(number))

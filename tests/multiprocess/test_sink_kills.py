@@ -1,6 +1,7 @@
 """Files among real processes: `kill -9` at any moment loses nothing that was committed and doubles nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cjasync.catalog.sinks import read_rows
-from tests.sink_rows import Thing
+from tests.sink_rows import FILES, Thing, seen_by_the_usual_tool
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("sink_processes.py")
@@ -29,7 +30,7 @@ def finished(process):
     return out.splitlines()
 
 
-@pytest.mark.parametrize("name", ["t.jsonl", "t.csv", "t.parquet", "t.sqlite", "t.duckdb"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_killed_writer_is_continued_from_its_last_commit(tmp_path, name):
     path = tmp_path / name
     said = 0
@@ -40,10 +41,22 @@ def test_a_killed_writer_is_continued_from_its_last_commit(tmp_path, name):
         assert said <= opened <= said + 1
         for _ in range(batches):
             said = int(process.stdout.readline())
+        # Stopped first: only a kill within the very microseconds of a write can cut a line.
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
         process.send_signal(signal.SIGKILL)
         out, _ = process.communicate(timeout=PATIENCE)
         said = int(([said, *out.split()])[-1])
         assert not path.exists()
+        partial = path.with_name(f"{name}.partial")
+        # Copied as a whole, so that what opens it changes nothing for the next run.
+        there = tmp_path / f"copy-{batches}"
+        there.mkdir()
+        for each in tmp_path.glob(f"{name}.partial*"):
+            shutil.copytree(each, there / each.name) if each.is_dir() else shutil.copy(each, there)
+        seen = seen_by_the_usual_tool(there / partial.name, name)
+        assert len(seen) in (21 * said - 1, 21 * (said + 1) - 1)
+        shutil.rmtree(there)
     lines = finished(start("grow", path, COUNT))
     assert said <= int(lines[0].split()[1]) <= said + 1
     rows = list(read_rows(path, Thing))

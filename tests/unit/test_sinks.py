@@ -1,7 +1,6 @@
 """Files: what is written is read back, row by row; a commit holds, what came after it is gone; doubles go."""
 
 import asyncio
-import csv
 import gzip
 import json
 import sqlite3
@@ -14,10 +13,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from cjasync.catalog.sinks import SUFFIXES, Batch, Layout, open_sink, read_rows
-from cjasync.catalog.sinks import parts as parts_module
+from cjasync.catalog.sinks import duckdb as duckdb_module
+from cjasync.catalog.sinks import parquet as parquet_module
 from cjasync.errors import CheckpointError, OutputError
 from cjasync.models.product import ListedProduct, SearchProduct
-from tests.sink_rows import DATABASES, FILES, NOON, ROWS, Part, Thing, batch, expected, held_in, things
+from tests.sink_rows import (
+    DATABASES,
+    FILES,
+    NOON,
+    ROWS,
+    Part,
+    Thing,
+    batch,
+    expected,
+    held_in,
+    seen_by_the_usual_tool,
+    things,
+)
 
 every_format = pytest.mark.parametrize("name", FILES)
 every_database = pytest.mark.parametrize("name", DATABASES)
@@ -175,7 +187,8 @@ async def test_many_rows_at_once_and_one_at_a_time_are_the_same(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.duckdb"])
 async def test_rows_beyond_a_part_are_cut_back_to_the_commit(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(parts_module, "PART_ROWS", 4)
+    monkeypatch.setattr(parquet_module, "PART_ROWS", 4)
+    monkeypatch.setattr(duckdb_module, "AT_ONCE", 4)
     async with await open_sink(tmp_path / name, Thing) as sink:
         await sink.write(batch("a", "b", "c"))
         await sink.commit(b"one")
@@ -194,25 +207,60 @@ async def test_rows_beyond_a_part_are_cut_back_to_the_commit(tmp_path, monkeypat
     assert held_in(tmp_path / name) == expected([*things("a", "c", "d", "e", "f"), *things("b", count=9)])
 
 
-async def test_ctrl_c_leaves_a_file_that_the_usual_tools_read(tmp_path):
-    for name in FILES:
-        async with await open_sink(tmp_path / name, Thing) as sink:
-            await sink.write(batch("a", "b"))
-            await sink.commit(b"one")
-    partial = {name: tmp_path / f"{name}.partial" for name in FILES}
-    for name in ("t.jsonl", "t.jsonl.gz", "t.jsonl.zst"):
-        assert [json.loads(line)["pid"] for line in partial[name].read_text().splitlines()] == ["a", "b"]
-    with partial["t.csv"].open(newline="") as file:
-        assert [row["pid"] for row in csv.DictReader(file)] == ["a", "b"]
-    for name in ("t.parquet", "t.duckdb"):
-        (part,) = partial[name].glob("*.parquet")
-        assert pq.read_table(part).column("pid").to_pylist() == ["a", "b"]
-    with sqlite3.connect(partial["t.sqlite"]) as db:
-        assert db.execute("SELECT pid FROM products").fetchall() == [("a",), ("b",)]
-    db.close()
+@every_format
+async def test_a_partial_file_holds_what_was_committed_and_the_usual_tools_open_it(tmp_path, name):
+    async with await open_sink(tmp_path / name, Thing) as sink:
+        for pids, token in ((("a", "b"), b"one"), (("c",), b"two")):
+            await sink.write(batch(*pids))
+            await sink.commit(token)
+        await sink.write(batch("lost"))
+    assert sink.committed == 3
+    assert seen_by_the_usual_tool(sink.partial, name) == ["a", "b", "c"]
+    beside = {f"{name}.partial", f"{name}.partial.commit"}
+    assert set(left_over(tmp_path)) <= beside
+    if sink.partial.is_dir():
+        assert {path.suffix for path in sink.partial.iterdir()} == {".parquet"}
 
 
-@pytest.mark.parametrize("name", sorted(set(FILES) - {"t.sqlite"}))  # whose record is a row of its own
+@every_format
+async def test_a_partial_file_of_many_parts_is_one_table_too(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(parquet_module, "PART_ROWS", 8)
+    monkeypatch.setattr(duckdb_module, "AT_ONCE", 8)
+    pids = [str(number) for number in range(30)]
+    async with await open_sink(tmp_path / name, Thing) as sink:
+        for number in range(0, 30, 3):
+            await sink.write(batch(*pids[number : number + 3]))
+            if number % 2:
+                await sink.commit(b"%d" % number)
+    assert seen_by_the_usual_tool(sink.partial, name) == pids
+    async with await open_sink(tmp_path / name, Thing) as sink:
+        await sink.write(batch("last"))
+        assert (await sink.finish()).rows == 31
+    assert set(held_in(tmp_path / name)) == {*pids, "last"}
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_fresh_does_not_touch_what_another_writes(tmp_path, name):
+    async with await open_sink(tmp_path / name, Thing) as sink:
+        await sink.write(batch("a"))
+        await sink.commit(b"one")
+        with pytest.raises(OutputError, match="another process"):
+            await open_sink(tmp_path / name, Thing, fresh=True)
+        await sink.finish()
+    assert set(held_in(tmp_path / name)) == {"a"}
+
+
+async def test_a_folder_that_lost_a_part_is_said(tmp_path):
+    async with await open_sink(tmp_path / "t.parquet", Thing) as sink:
+        await sink.write(batch("a"))
+        await sink.commit(b"one")
+    (part,) = sink.partial.iterdir()
+    part.unlink()
+    with pytest.raises(CheckpointError, match="has lost a part"):
+        await open_sink(tmp_path / "t.parquet", Thing)
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - set(DATABASES)))  # whose record is a row of their own
 async def test_a_commit_record_cut_in_half_counts_as_the_one_before(tmp_path, name):
     async with await open_sink(tmp_path / name, Thing) as sink:
         await sink.write(batch("a"))
@@ -231,7 +279,7 @@ async def test_a_commit_record_cut_in_half_counts_as_the_one_before(tmp_path, na
 
 
 def _commits(partial: Path) -> Path:
-    return partial / "commits" if partial.is_dir() else partial.with_name(partial.name + ".commit")
+    return partial.with_name(partial.name + ".commit")
 
 
 async def test_a_damaged_commit_record_is_said(tmp_path):

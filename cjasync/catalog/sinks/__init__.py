@@ -4,7 +4,7 @@
 suffix                what it is                                      needs
 ===================== =============================================== ==================
 `.jsonl`              one JSON object a row
-`.jsonl.gz`           the same, compressed at the end
+`.jsonl.gz`           the same, compressed
 `.jsonl.zst`          the same                                        `parquet` or 3.14
 `.csv`                texts in quotes, None empty
 `.parquet`            row groups of some ten thousand rows, zstd      extra `parquet`

@@ -1,39 +1,35 @@
-"""DuckDB: the table `products` with Arrow's types (see `arrow`), made of Parquet parts when all rows are there.
+"""DuckDB: the table `products` with Arrow's types (see `arrow`).
 
-`FILE.partial` is a folder of Parquet files, which DuckDB reads as they are, and `gone`, the tombstones.
+`FILE.partial` is a database too. Rows are inserted some thousand at a time, because DuckDB is slow at small pieces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 import duckdb
-import msgspec
 import pyarrow as pa
 
 from cjasync.catalog.sinks import durable
-from cjasync.catalog.sinks.arrow import EPOCH, EXACT_NUMBERS, exact_row
+from cjasync.catalog.sinks.arrow import EPOCH, EXACT_NUMBERS, BatchMaker, exact_row
 from cjasync.catalog.sinks.cells import CellKind
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Column, Layout
-from cjasync.catalog.sinks.durable import Commit
-from cjasync.catalog.sinks.parts import PartsSink
-from cjasync.catalog.sinks.sink import Written
-from cjasync.catalog.sinks.upserting import CREATE_GONE, CREATE_PRODUCTS, KEEP_NEWEST, UpsertingSink
+from cjasync.catalog.sinks.upserting import UpsertingSink
+from cjasync.models._model import Model
+
+AT_ONCE = 16_384  # rows, about 10 MB in memory
 
 
-class _Gone(msgspec.Struct):
-    pids: list[str]
-    at: datetime
-
-
-class DuckdbSink(UpsertingSink, PartsSink):
+class DuckdbSink(UpsertingSink):
     """`.duckdb`."""
 
     errors = (OSError, pa.ArrowException, duckdb.Error)
+    beside = (".wal",)
     types: ClassVar[Mapping[CellKind, str]] = {
         "text": "VARCHAR",
         "int": "BIGINT",
@@ -48,7 +44,9 @@ class DuckdbSink(UpsertingSink, PartsSink):
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
         self._columns[EXACT_NUMBERS] = self.types["text"]
-        self._gone: BinaryIO | None = None
+        self._batch = BatchMaker(layout)
+        self._waiting: list[Any] = []
+        self._waiting_rows = 0
 
     def _connect(self, path: Path, *, read_only: bool = False) -> Any:
         try:
@@ -58,64 +56,43 @@ class DuckdbSink(UpsertingSink, PartsSink):
                 raise durable.in_use(path) from None
             raise
 
-    def _open(self, fresh: bool) -> None:
-        self._look_at_earlier(fresh)
-        super()._open(fresh)
+    def _take_hold(self) -> None:
+        # DuckDB keeps other processes out by itself, but in this one hands its open database to whoever asks.
+        if _writers.setdefault(self.partial.resolve(), self) is not self:
+            raise durable.in_use(self.partial)
+        self._db = self._connect(self.partial)
 
-    def _restore(self, commit: Commit | None) -> None:
-        super()._restore(commit)
-        self._gone = durable.cut_open(self.partial / "gone", 0 if commit is None else commit.gone)
+    def _close(self) -> None:
+        super()._close()
+        if _writers.get(self.partial.resolve()) is self:
+            del _writers[self.partial.resolve()]
+
+    def _is_long(self, count: int) -> bool:
+        return super()._is_long(count) or self._waiting_rows + count >= AT_ONCE
+
+    def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
+        self._waiting.append(self._batch(rows, fetched_at))
+        self._waiting_rows += len(rows)
+        if self._waiting_rows >= AT_ONCE:
+            self._insert_waiting()
+
+    def _insert_waiting(self) -> None:
+        if self._waiting:
+            self._begin()
+            self._db.register("waiting", pa.Table.from_batches(self._waiting))
+            self._db.execute("INSERT INTO products BY NAME SELECT * FROM waiting")
+            self._db.unregister("waiting")
+            self._waiting, self._waiting_rows = [], 0
 
     def _bury(self, pids: Sequence[str], at: datetime) -> None:
-        assert self._gone is not None
-        self._gone.write(msgspec.json.encode(_Gone(list(pids), at)) + b"\n")
-
-    def _commit(self, token: bytes) -> None:
-        assert self._gone is not None
-        durable.sync_file(self._gone)
-        super()._commit(token)
-
-    def _state(self, token: bytes, *, offset: int = 0, part: int = 0) -> Commit:
-        assert self._gone is not None
-        return msgspec.structs.replace(super()._state(token, offset=offset, part=part), gone=self._gone.tell())
-
-    def _finish(self) -> Written:
-        assert self._gone is not None
-        if self._waiting:
-            self._seal()
-        self._gone.flush()
-        new = self.partial / "final"
-        new.unlink(missing_ok=True)
-        with closing(self._connect(new)) as db:
-            db.execute(self._named(CREATE_PRODUCTS))
-            for part in self._all_parts():
-                db.execute("INSERT INTO products BY NAME SELECT * FROM read_parquet(?)", [str(part)])
-            db.execute(self._named(KEEP_NEWEST))
-            rows = db.execute("SELECT count(*) FROM products").fetchone()[0]
-            if self._updates:
-                self._merge(db)
-        if not self._updates:
-            durable.publish(new, self.path)
-        self._close()
-        self._remove()
-        return Written(path=self.path, rows=rows, repeated=self.rows - rows)
-
-    def _merge(self, db: Any) -> None:
-        db.execute(self._named(CREATE_GONE))
-        with (self.partial / "gone").open("rb") as file:
-            for line in file:
-                gone = msgspec.json.decode(line, type=_Gone)
-                db.execute("INSERT INTO cjasync_gone SELECT unnest(?::VARCHAR[]), ?", [gone.pids, gone.at])
-        super()._merge(db)
+        self._begin()
+        self._db.execute("INSERT INTO cjasync_gone SELECT unnest(?::VARCHAR[]), ?", [list(pids), at])
 
     def _stored(self, time: datetime) -> datetime:
         return time
 
-    def _close(self) -> None:
-        with ExitStack() as stack:
-            stack.callback(super()._close)
-            if self._gone is not None:
-                stack.callback(self._gone.close)
+
+_writers: WeakValueDictionary[Path, DuckdbSink] = WeakValueDictionary()
 
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -14,27 +15,24 @@ from cjasync.errors import CheckpointError, OutputError
 
 VERSION = 1
 _LOG_SIZE = 1 << 20
-_BUFFER = 1 << 20
 
 
 class Commit(Struct, frozen=True, kw_only=True):
-    """How much of a partial file counts: `rows` rows, up to `offset` in part `part`, and `gone` bytes of tombstones."""
+    """How much of a partial file counts: its first `rows` rows; `offset` bytes, where it is one that is appended to."""
 
     question: str
     columns: list[str]
     token: bytes
     rows: int
     offset: int = 0
-    part: int = 0
-    gone: int = 0
     version: int = VERSION
 
 
 class CommitLog:
-    """The commit records of a partial file, one line each; the last whole line counts."""
+    """The commit records beside a partial file, in `FILE.partial.commit`: one line each; the last whole line counts."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, partial: Path) -> None:
+        self._path = partial.with_name(partial.name + ".commit")
         self._file: BinaryIO | None = None
 
     def last(self) -> Commit | None:
@@ -87,16 +85,15 @@ def publish(new: Path, final: Path) -> None:
     sync_folder(final.parent)
 
 
-def cut_open(path: Path, size: int, *, writer_of: Path | None = None) -> BinaryIO:
-    """Open a file to append to its first `size` bytes; the rest is discarded.
+def cut_open(path: Path, size: int) -> FileIO:
+    """Open a file, as its only writer, to append to its first `size` bytes; the rest is discarded.
 
-    writer_of: the partial file that whoever has this file open is the only writer of.
+    Nothing is kept back in memory: what `append` has written outlives the process.
     """
     # Not "wb": nothing may be cut off before the lock is ours.
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", _BUFFER)
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", 0)
     try:
-        if writer_of is not None:
-            lock(file, writer_of)
+        lock(file.fileno(), path)
         if file.seek(0, os.SEEK_END) < size:
             raise CheckpointError(f"{path} is shorter than it was; start anew with fresh=True (--fresh)")
         file.truncate(size)
@@ -105,6 +102,13 @@ def cut_open(path: Path, size: int, *, writer_of: Path | None = None) -> BinaryI
         file.close()
         raise
     return file
+
+
+def append(file: FileIO, data: bytes | bytearray) -> None:
+    """Write all of it (one write can fall short of that where the disk is nearly full)."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def sync_file(file: IO[Any]) -> None:
@@ -124,14 +128,27 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def lock(file: IO[Any], partial: Path) -> None:
+def locked_folder(folder: Path) -> int | None:
+    """A handle that keeps other processes from writing into the folder until it is closed."""
+    if os.name == "nt":  # which has no handles of folders
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        lock(handle, folder)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def lock(handle: int, partial: Path) -> None:
     """Keep other processes from writing the same file; ends with the process, however it ends."""
     try:
         import fcntl
     except ImportError:  # Windows: it does not let two processes replace the same open file
         return
     try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise in_use(partial) from None
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import importlib
-import io
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
@@ -16,12 +13,12 @@ import msgspec
 from cjasync.catalog.sinks.cells import FROM_JSON, TO_JSON, from_json, utc
 from cjasync.catalog.sinks.columns import FETCHED_AT, Layout, PageConverter
 from cjasync.catalog.sinks.lines import LineSink
-from cjasync.errors import OutputError
+from cjasync.catalog.sinks.packing import packing_of
 from cjasync.models._model import Model
 
 
 class JsonLinesSink(LineSink):
-    """`.jsonl`, `.jsonl.gz`, `.jsonl.zst`. The partial file is never compressed, so that it can be cut and read."""
+    """`.jsonl`, `.jsonl.gz`, `.jsonl.zst`."""
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
@@ -43,51 +40,14 @@ class JsonLinesSink(LineSink):
         head: Any = self._heads_decoder.decode(line)
         return head.key, head.at
 
-    def _open(self, fresh: bool) -> None:
-        if self.path.suffix == ".zst":
-            _zstd()
-        super()._open(fresh)
-
-    def _packed(self, path: Path) -> Any:
-        if self.path.suffix == ".gz":
-            return gzip.open(path, "wb", compresslevel=6)
-        if self.path.suffix == ".zst":
-            return _zstd()(path, "wb")
-        return None
-
-
-def _zstd() -> Any:
-    """A function that opens a zstd file: Python's own from 3.14 on, else pyarrow's."""
-    try:
-        return importlib.import_module("compression.zstd").open
-    except ImportError:
-        pass
-    try:
-        arrow = importlib.import_module("pyarrow")
-    except ImportError:
-        raise OutputError(".zst needs Python 3.14, or: pip install 'cjasync[parquet]'") from None
-
-    def opened(path: Path, mode: str) -> Any:
-        if mode == "wb":
-            return arrow.CompressedOutputStream(str(path), "zstd")
-        return io.BufferedReader(arrow.CompressedInputStream(str(path), "zstd"))
-
-    return opened
-
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
     """The rows of a file as exact values."""
     kinds = {column.name: FROM_JSON.get(column.kind) for column in (*layout.columns, FETCHED_AT)}
-    with _opened(path) as file:
+    with packing_of(path.suffix).opened(path) as file:
         for line in file:
             row = from_json(line)
             for name, convert in kinds.items():
                 if convert is not None and row[name] is not None:
                     row[name] = convert(row[name])
             yield row
-
-
-def _opened(path: Path) -> Any:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rb")
-    return _zstd()(path, "rb") if path.suffix == ".zst" else path.open("rb")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from itertools import compress
+from io import FileIO
+from itertools import compress, islice
 from operator import not_
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from cjasync.catalog.sinks import durable
 from cjasync.catalog.sinks.columns import Layout
 from cjasync.catalog.sinks.durable import CommitLog
 from cjasync.catalog.sinks.newest import superseded
+from cjasync.catalog.sinks.packing import PLAIN, packing_of
 from cjasync.catalog.sinks.sink import FileSink, Written
 from cjasync.models._model import Model
 
-_BUFFER = 1 << 20
+_AT_ONCE = 1_000  # lines
 
 
 class LineSink(FileSink):
@@ -27,8 +27,11 @@ class LineSink(FileSink):
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
-        self._commits = CommitLog(self.partial.with_name(self.partial.name + ".commit"))
-        self._file: BinaryIO | None = None
+        self._packing = packing_of(path.suffix)
+        self._commits = CommitLog(self.partial)
+        self._file: FileIO | None = None
+        self._waiting = bytearray()  # lines too few for a member of their own
+        self._safe = 0  # bytes that the last commit counts
 
     @abstractmethod
     def _encode(self, rows: Sequence[Model], fetched_at: datetime) -> bytes:
@@ -45,58 +48,65 @@ class LineSink(FileSink):
         """The rows of a file whose header is behind, each with the line ends it holds."""
         return iter(file)
 
-    def _packed(self, path: Path) -> Any:
-        """A compressed file to copy the lines into, where the final file is to be one."""
-        return None
+    def _is_long(self, count: int) -> bool:
+        return super()._is_long(count) or self._packing is not PLAIN
 
     def _open(self, fresh: bool) -> None:
         commit = self._commits.last() if self.partial.exists() and not fresh else None
-        self._file = durable.cut_open(self.partial, 0 if commit is None else commit.offset, writer_of=self.partial)
-        if commit is None:
-            self._commits.remove()
-            self._file.write(self._header())
+        self._safe = 0 if commit is None else commit.offset
+        self._file = durable.cut_open(self.partial, self._safe)
+        if commit is not None:
+            self._go_on(commit)
             return
-        self._check(commit)
-        self.token, self.rows = commit.token, commit.rows
+        self._commits.remove()
+        durable.append(self._file, self._packing.pack(self._header()))  # of nothing too: an empty file is no gzip
 
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
+        self._waiting += self._encode(rows, fetched_at)
+        if len(self._waiting) >= self._packing.least:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Append what waits: always whole lines and whole members, so that the file can be read at any time."""
         assert self._file is not None
-        self._file.write(self._encode(rows, fetched_at))
+        if self._waiting:
+            durable.append(self._file, self._packing.pack(bytes(self._waiting)))
+            self._waiting.clear()
 
     def _commit(self, token: bytes) -> None:
         assert self._file is not None
+        self._flush()
         durable.sync_file(self._file)
         self._commits.append(self._state(token, offset=self._file.tell()))
+        self._safe = self._file.tell()
 
     def _finish(self) -> Written:
-        assert self._file is not None
-        durable.sync_file(self._file)
+        self._flush()
         dropped = superseded(self._heads)
         repeated = 0 if dropped is None else dropped.count(1)
-        if not self._copy(dropped):
-            durable.publish(self.partial, self.path)
+        durable.publish(self.partial if dropped is None else self._without(dropped), self.path)
         self._close()
         self._remove()
         return Written(path=self.path, rows=self.rows - repeated, repeated=repeated)
 
-    def _copy(self, dropped: bytearray | None) -> bool:
-        """Write the final file anew, if it is not the partial file as it stands."""
-        new = self.partial.with_name(self.partial.name + ".final")
-        target = self._packed(new)
-        if target is None and dropped is None:
-            return False
-        with target or new.open("wb", _BUFFER) as out, self.partial.open("rb", _BUFFER) as log:
-            if dropped is not None:
-                out.write(log.read(len(self._header())))
-                out.writelines(compress(self._lines(log), map(not_, dropped)))
-            shutil.copyfileobj(log, out, _BUFFER)
-        durable.publish(new, self.path)
-        return True
+    def _without(self, dropped: bytearray) -> Path:
+        """A copy of the partial file without the rows that newer ones have replaced."""
+        new, pack = self.partial.with_name(self.partial.name + ".final"), self._packing.pack
+        with new.open("wb") as out, self._packing.opened(self.partial) as log:
+            out.write(pack(log.read(len(self._header()))))
+            kept = compress(self._lines(log), map(not_, dropped))
+            while lines := b"".join(islice(kept, _AT_ONCE)):
+                out.write(pack(lines))
+        return new
 
     def _heads(self) -> Iterator[tuple[str, datetime]]:
-        with self.partial.open("rb", _BUFFER) as log:
-            log.seek(len(self._header()))
+        with self._packing.opened(self.partial) as log:
+            log.read(len(self._header()))
             yield from map(self._head, self._lines(log))
+
+    def _cut_back(self) -> None:
+        assert self._file is not None
+        self._file.truncate(self._safe)
 
     def _close(self) -> None:
         with ExitStack() as stack:

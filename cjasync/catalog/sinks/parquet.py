@@ -1,52 +1,159 @@
-"""Parquet: row groups of some ten thousand rows, zstd; the parts become the row groups, one at a time."""
+"""Parquet: row groups of some ten thousand rows, zstd.
+
+`FILE.partial` is a folder of complete Parquet files and nothing else, which the usual tools read as one table. The last
+of them grows: a commit writes it anew, and gives it its name in one step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from itertools import compress
+from operator import not_
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cjasync.catalog.sinks import durable
-from cjasync.catalog.sinks.arrow import exact_row
+from cjasync.catalog.sinks.arrow import BatchMaker, exact_row
 from cjasync.catalog.sinks.columns import FETCHED_AT, Layout
+from cjasync.catalog.sinks.durable import CommitLog
 from cjasync.catalog.sinks.newest import superseded
-from cjasync.catalog.sinks.parts import PartsSink
-from cjasync.catalog.sinks.sink import Written
+from cjasync.catalog.sinks.sink import FileSink, Written
+from cjasync.errors import CheckpointError
+from cjasync.models._model import Model
+
+PART_ROWS = 16_384  # about 10 MB in memory
+_ENOUGH = 4  # a commit leaves a part of so many of these as it is, instead of letting it grow
 
 
-class ParquetSink(PartsSink):
+class ParquetSink(FileSink):
     """`.parquet`."""
 
+    errors: ClassVar[tuple[type[Exception], ...]] = (OSError, pa.ArrowException)
+
+    def __init__(self, path: Path, layout: Layout, question: str) -> None:
+        super().__init__(path, layout, question)
+        self._batch = BatchMaker(layout)
+        self._commits = CommitLog(self.partial)
+        self._new = self.partial.with_name(self.partial.name + ".new")
+        self._lock: int | None = None
+        self._full = 0  # parts that are left as they are
+        self._waiting: list[Any] = []  # batches of the part after them
+        self._waiting_rows = 0
+
+    def _open(self, fresh: bool) -> None:
+        commit = self._commits.last() if self.partial.exists() and not fresh else None
+        self.partial.mkdir(exist_ok=True)
+        self._lock = durable.locked_folder(self.partial)
+        if commit is None:
+            self._commits.remove()
+        else:
+            self._go_on(commit)
+        self._cut_back()
+        parts = self._parts()
+        if parts and pq.read_metadata(parts[-1]).num_rows < PART_ROWS // _ENOUGH:
+            self._wait_for_more(self._read(parts.pop()).to_batches())
+        self._full = len(parts)
+
+    def _cut_back(self) -> None:
+        left = self.committed
+        for part in self._parts():
+            held = pq.read_metadata(part).num_rows
+            if left <= 0:
+                part.unlink()
+            elif held > left:
+                self._save(self._read(part).slice(0, left), part)
+            left -= held
+        if left > 0:
+            raise CheckpointError(f"{self.partial} has lost a part; start anew with fresh=True (--fresh)")
+
+    def _is_long(self, count: int) -> bool:
+        return super()._is_long(count) or self._waiting_rows + count >= PART_ROWS
+
+    def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
+        self._wait_for_more([self._batch(rows, fetched_at)])
+        if self._waiting_rows >= PART_ROWS:
+            self._save_waiting(PART_ROWS)
+
+    def _wait_for_more(self, batches: list[Any]) -> None:
+        self._waiting += batches
+        self._waiting_rows += sum(batch.num_rows for batch in batches)
+
+    def _commit(self, token: bytes) -> None:
+        if self._dirty:
+            self._save_waiting(PART_ROWS // _ENOUGH)
+        self._commits.append(self._state(token))
+
+    def _save_waiting(self, enough: int) -> None:
+        """Write the growing part; with enough rows it is full."""
+        if not self._waiting:
+            return
+        self._save(pa.Table.from_batches(self._waiting), self.partial / f"part-{self._full + 1:06d}.parquet")
+        if self._waiting_rows >= enough:
+            self._full += 1
+            self._waiting, self._waiting_rows = [], 0
+
+    def _save(self, table: Any, part: Path) -> None:
+        # Written outside the folder, where a part that a crash cut short bothers nobody.
+        pq.write_table(table, self._new, compression="zstd", row_group_size=len(table))
+        durable.publish(self._new, part)
+
     def _finish(self) -> Written:
-        if self._waiting:
-            self._seal()
+        self._save_waiting(1)
         dropped = superseded(self._heads)
-        new = self.partial / "final"
-        with pq.ParquetWriter(new, self._batch.schema, compression="zstd") as out:
-            first = 0
-            for part in self._all_parts():
-                table = pq.ParquetFile(part).read()
-                gone = None if dropped is None else dropped[first : first + len(table)]
-                first += len(table)
-                if gone is not None and any(gone):
-                    table = table.filter(pa.array([not byte for byte in gone]))
-                if len(table):
-                    out.write_table(table, row_group_size=len(table))
-                pa.default_memory_pool().release_unused()
-        durable.publish(new, self.path)
+        self._write_all(dropped)
+        durable.publish(self._new, self.path)
         self._close()
         self._remove()
         repeated = 0 if dropped is None else dropped.count(1)
         return Written(path=self.path, rows=self.rows - repeated, repeated=repeated)
 
+    def _write_all(self, dropped: bytearray | None) -> None:
+        """All parts in one file, in row groups of `PART_ROWS` or a little more."""
+        with pq.ParquetWriter(self._new, self._batch.schema, compression="zstd") as out:
+            first, group, parts = 0, self._batch.schema.empty_table(), self._parts()
+            for part in parts:
+                table = self._read(part)
+                gone = None if dropped is None else dropped[first : first + len(table)]
+                first += len(table)
+                if gone is not None and any(gone):
+                    table = table.take(list(compress(range(len(table)), map(not_, gone))))
+                group = pa.concat_tables([group, table])
+                if len(group) >= PART_ROWS or (part is parts[-1] and len(group)):
+                    out.write_table(group, row_group_size=len(group))
+                    group = self._batch.schema.empty_table()
+                pa.default_memory_pool().release_unused()
+
     def _heads(self) -> Iterator[tuple[str, Any]]:
-        for part in self._all_parts():
-            table = pq.ParquetFile(part).read([self._layout.key, FETCHED_AT.name])
+        for part in self._parts():
+            table = self._read(part, [self._layout.key, FETCHED_AT.name])
             times = table.column(FETCHED_AT.name).cast(pa.int64())
             yield from zip(table.column(self._layout.key).to_pylist(), times.to_pylist(), strict=True)
+
+    def _read(self, part: Path, columns: list[str] | None = None) -> Any:
+        with pq.ParquetFile(part) as file:
+            return file.read(columns)
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.partial.glob("part-*.parquet"))
+
+    def _close(self) -> None:
+        with ExitStack() as stack:
+            stack.callback(self._commits.close)
+            if self._lock is not None:
+                stack.callback(os.close, self._lock)
+                self._lock = None
+
+    def _remove(self) -> None:
+        self._commits.remove()  # first: without it, what a crash leaves of the folder counts for nothing
+        self._new.unlink(missing_ok=True)
+        shutil.rmtree(self.partial, ignore_errors=True)
 
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:

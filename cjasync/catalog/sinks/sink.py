@@ -61,7 +61,8 @@ class FileSink(ABC):
     """A file being written. Made by `open_sink`; one writer at a time, in this process and among processes.
 
     token: of the last commit of an earlier run that is being continued; None when this is a new beginning.
-    rows: rows in the partial file, repeated ones counted each time.
+    rows: rows written, repeated ones counted each time. committed: those of them that the last commit made safe, which
+    is what the partial file holds once the sink is closed.
     """
 
     errors: ClassVar[tuple[type[Exception], ...]] = (OSError,)
@@ -72,6 +73,7 @@ class FileSink(ABC):
         self.partial = path.with_name(path.name + ".partial")
         self.token: bytes | None = None
         self.rows = 0
+        self.committed = 0
         self._layout = layout
         self._question = question
         self._turn = asyncio.Lock()
@@ -95,7 +97,7 @@ class FileSink(ABC):
         """Make all rows written so far durable, together with the token."""
         async with self._turn:
             await self._long(lambda: self._commit(token))
-            self.token = token
+            self.token, self.committed = token, self.rows
             self._dirty = False
 
     async def finish(self) -> Written:
@@ -106,7 +108,7 @@ class FileSink(ABC):
             return written
 
     async def abort(self) -> None:
-        """Stop: the partial file stays, up to the last commit, unless it is empty."""
+        """Stop: the partial file stays, as the last commit left it, if there was one."""
         async with self._turn:
             if not self._closed:
                 self._closed = True
@@ -130,23 +132,18 @@ class FileSink(ABC):
     async def _long(self, work: Callable[[], R]) -> R:
         return await _in_thread(lambda: self._guarded(work))
 
-    def _state(self, token: bytes, *, offset: int = 0, part: int = 0) -> Commit:
-        return Commit(
-            question=self._question,
-            columns=list(self._layout.names),
-            token=token,
-            rows=self.rows,
-            offset=offset,
-            part=part,
-        )
+    def _state(self, token: bytes, *, offset: int = 0) -> Commit:
+        columns = list(self._layout.names)
+        return Commit(question=self._question, columns=columns, token=token, rows=self.rows, offset=offset)
 
-    def _check(self, commit: Commit) -> None:
-        """Refuse to go on with what another question, or another version of the columns, has begun."""
+    def _go_on(self, commit: Commit) -> None:
+        """Take up an earlier run; not what another question, or another version of the columns, has begun."""
         if commit.version != VERSION or commit.columns != list(self._layout.names):
             why = "with other columns, perhaps by another version of cjasync"
         elif commit.question != self._question:
             why = f"by another question: {commit.question or 'none'}, not {self._question or 'none'}"
         else:
+            self.token, self.rows, self.committed = commit.token, commit.rows, commit.rows
             return
         raise CheckpointError(
             f"{self.partial} was begun {why}. "
@@ -170,6 +167,10 @@ class FileSink(ABC):
     def _finish(self) -> Written: ...
 
     @abstractmethod
+    def _cut_back(self) -> None:
+        """Leave in the partial file what the last commit counts."""
+
+    @abstractmethod
     def _close(self) -> None:
         """Let go of the partial file, whatever state it is in."""
 
@@ -179,8 +180,11 @@ class FileSink(ABC):
 
     def _abandon(self) -> None:
         with contextlib.suppress(*self.errors):
+            if self._dirty and self.token is not None:
+                self._cut_back()
+        with contextlib.suppress(*self.errors):
             self._close()
-            if self.token is None and not self.rows:
+            if self.token is None:
                 self._remove()
 
     def _guarded(self, work: Callable[[], R]) -> R:

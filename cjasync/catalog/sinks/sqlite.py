@@ -3,9 +3,6 @@
 Times are ISO UTC with six digits of a second, so that they sort; booleans 0 and 1; lists and objects JSON. An exact
 number is an INTEGER or REAL where that holds it exactly (15 digits always do; `4.36` reads `4.36`), and else, which no
 price needs, its digits as a BLOB.
-
-`FILE.partial` is a database too; rows are appended without an index, which is several times faster, and change in one
-transaction with the commit record.
 """
 
 from __future__ import annotations
@@ -19,14 +16,10 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
-
 from cjasync.catalog.sinks import durable
 from cjasync.catalog.sinks.cells import FROM_TEXT, TO_TEXT, CellKind, digits, moment, utc
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Layout, PageConverter
-from cjasync.catalog.sinks.durable import Commit
-from cjasync.catalog.sinks.sink import Written
-from cjasync.catalog.sinks.upserting import CREATE_GONE, CREATE_PRODUCTS, KEEP_NEWEST, UpsertingSink
+from cjasync.catalog.sinks.upserting import UpsertingSink
 from cjasync.models._model import Model
 
 
@@ -45,47 +38,32 @@ class SqliteSink(UpsertingSink):
         "json": "TEXT",
     }
 
+    beside = ("-wal", "-shm")
+
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
-        self._db: Any = None
-        self._writing = False
         self._convert = PageConverter(layout, _CELLS)
         cells = "?" * (len(layout.columns) + 1)
         self._insertion = "INSERT INTO products VALUES ($cells, NULL)".replace("$cells", ", ".join(cells))
 
-    def _open(self, fresh: bool) -> None:
-        self._look_at_earlier(fresh)
-        if fresh:
-            self._remove()
+    def _connect(self, path: Path, *, read_only: bool = False) -> Any:
+        uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
+        # The event loop's thread and the worker threads take turns; the sink's lock sees to it.
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1, check_same_thread=False)
+
+    def _take_hold(self) -> None:
         self._db = self._connect(self.partial)
         try:
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA cache_size = -32768")
-            self._begin()
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise durable.in_use(self.partial) from None
             raise
-        commit = self._last_commit()
-        if commit is not None:
-            self._check(commit)
-            self.token, self.rows = commit.token, commit.rows
-        self._end()
-
-    def _last_commit(self) -> Commit | None:
-        """The last commit's record; an empty database gets its tables."""
-        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'cjasync_commit'").fetchone() is None:
-            for statement in (CREATE_PRODUCTS, CREATE_GONE, "CREATE TABLE cjasync_commit (record BLOB)"):
-                self._db.execute(self._named(statement))
-        record = self._db.execute("SELECT record FROM cjasync_commit").fetchone()
-        return None if record is None else msgspec.json.decode(record[0], type=Commit)
-
-    def _connect(self, path: Path, *, read_only: bool = False) -> Any:
-        uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
-        # The event loop's thread and the worker threads take turns; the sink's lock sees to it.
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=1, check_same_thread=False)
 
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
         self._begin()
@@ -96,54 +74,17 @@ class SqliteSink(UpsertingSink):
         self._begin()
         self._db.executemany("INSERT INTO cjasync_gone VALUES (?, ?)", [(pid, _sortable(at)) for pid in pids])
 
-    def _commit(self, token: bytes) -> None:
-        self._begin()
-        self._db.execute("DELETE FROM cjasync_commit")
-        self._db.execute("INSERT INTO cjasync_commit VALUES (?)", [msgspec.json.encode(self._state(token))])
-        self._end()
-
-    def _finish(self) -> Written:
-        if self._writing:
-            self._end()
-        self._db.execute(self._named(KEEP_NEWEST))
-        rows = self._db.execute("SELECT count(*) FROM products").fetchone()[0]
+    def _complete(self) -> None:
         for column in self._layout.columns:
             if column.name == self._layout.key or column.kind == "time":
                 unique = "UNIQUE" if column.kind != "time" else ""
                 index = f"{unique} INDEX IF NOT EXISTS products_by_{column.name} ON products ({column.name})"
                 self._db.execute("CREATE " + index)
-        if self._updates:
-            self._merge(self._db)
-            self._close()
-            self._remove()
-        else:
+        if not self._updates:
             self._db.execute("PRAGMA journal_mode = DELETE")
-            self._close()
-            durable.publish(self.partial, self.path)
-            with closing(self._connect(self.path)) as db:
-                db.execute("DROP TABLE cjasync_commit")
-                db.execute("DROP TABLE cjasync_gone")
-        return Written(path=self.path, rows=rows, repeated=self.rows - rows)
-
-    def _begin(self) -> None:
-        if not self._writing:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._writing = True
-
-    def _end(self) -> None:
-        self._db.execute("COMMIT")
-        self._writing = False
 
     def _stored(self, time: datetime) -> str:
         return _sortable(time)
-
-    def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-
-    def _remove(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            self.partial.with_name(self.partial.name + suffix).unlink(missing_ok=True)
 
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+import msgspec
+
+from cjasync.catalog.sinks import durable
 from cjasync.catalog.sinks.cells import CellKind
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Layout
-from cjasync.catalog.sinks.sink import FileSink
+from cjasync.catalog.sinks.durable import Commit
+from cjasync.catalog.sinks.sink import FileSink, Written
 from cjasync.errors import OutputError
 
 # In all statements $key stands for the column that names a product, $columns for all of them, $typed with their types.
@@ -39,13 +43,20 @@ _MERGE = (
 
 
 class UpsertingSink(FileSink):
-    """A database file with the table `products`, which outlives a walk."""
+    """A database file with the table `products`, which outlives a walk.
+
+    `FILE.partial` is such a database too. Rows are appended without an index, which is several times faster, and change
+    in one transaction with the commit record.
+    """
 
     upserts = True
     types: ClassVar[Mapping[CellKind, str]]
+    beside: ClassVar[tuple[str, ...]]  # what the database adds to its file's name for files of its own
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
+        self._db: Any = None
+        self._writing = False
         self._updates = False
         self._columns = {column.name: self.types[column.kind] for column in (*layout.columns, FETCHED_AT, DELETED_AT)}
 
@@ -71,6 +82,10 @@ class UpsertingSink(FileSink):
         """A connection that begins and ends transactions only when told to."""
 
     @abstractmethod
+    def _take_hold(self) -> None:
+        """Connect to the partial file as its only writer."""
+
+    @abstractmethod
     def _bury(self, pids: Sequence[str], at: datetime) -> None:
         """Note tombstones."""
 
@@ -78,13 +93,86 @@ class UpsertingSink(FileSink):
     def _stored(self, time: datetime) -> Any:
         """A time as the database compares it."""
 
+    def _insert_waiting(self) -> None:
+        """Insert what was kept back to be inserted together."""
+
+    def _complete(self) -> None:
+        """Make a finished database of the partial one, which holds all rows."""
+
+    def _open(self, fresh: bool) -> None:
+        self._look_at_earlier(fresh)
+        self._take_hold()
+        if fresh:  # only now that nobody else writes it
+            self._db.close()
+            self._remove()
+            self._take_hold()
+        self._begin()
+        commit = self._last_commit()
+        self._end()
+        if commit is not None:
+            self._go_on(commit)
+
+    def _last_commit(self) -> Commit | None:
+        """The last commit's record; an empty database gets its tables."""
+        if "cjasync_commit" not in _tables(self._db):
+            for statement in (CREATE_PRODUCTS, CREATE_GONE, "CREATE TABLE cjasync_commit (record BLOB)"):
+                self._db.execute(self._named(statement))
+        record = self._db.execute("SELECT record FROM cjasync_commit").fetchone()
+        return None if record is None else msgspec.json.decode(record[0], type=Commit)
+
+    def _commit(self, token: bytes) -> None:
+        self._insert_waiting()
+        self._begin()
+        self._db.execute("DELETE FROM cjasync_commit")
+        self._db.execute("INSERT INTO cjasync_commit VALUES (?)", [msgspec.json.encode(self._state(token))])
+        self._end()
+
+    def _finish(self) -> Written:
+        self._insert_waiting()
+        if self._writing:
+            self._end()
+        self._db.execute(self._named(KEEP_NEWEST))
+        rows = self._db.execute("SELECT count(*) FROM products").fetchone()[0]
+        self._complete()
+        if self._updates:
+            self._merge(self._db)
+            self._close()
+        else:
+            self._close()
+            durable.publish(self.partial, self.path)
+            with closing(self._connect(self.path)) as db:
+                db.execute("DROP TABLE cjasync_commit")
+                db.execute("DROP TABLE cjasync_gone")
+        self._remove()
+        return Written(path=self.path, rows=rows, repeated=self.rows - rows)
+
+    def _begin(self) -> None:
+        if not self._writing:
+            self._db.execute("BEGIN")
+            self._writing = True
+
+    def _end(self) -> None:
+        self._db.execute("COMMIT")
+        self._writing = False
+
+    def _cut_back(self) -> None:
+        """What was not committed goes with the connection."""
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+
+    def _remove(self) -> None:
+        for suffix in ("", *self.beside):
+            self.partial.with_name(self.partial.name + suffix).unlink(missing_ok=True)
+
     def _look_at_earlier(self, fresh: bool) -> None:
         """Find out whether there is a file to update, and that it is one of ours."""
         self._updates = self.path.exists() and not fresh
         if self._updates:
             with closing(self._connect(self.path, read_only=True)) as db:
                 known = {self._layout.key, FETCHED_AT.name, DELETED_AT.name}
-                if not _has_products(db) or not known <= _columns(db, "products"):
+                if "products" not in _tables(db) or not known <= _columns(db, "products"):
                     raise OutputError(
                         f"{self.path} holds no table of products by {self._layout.key}: choose another file, "
                         "or replace it with fresh=True (--fresh)"
@@ -129,8 +217,8 @@ class UpsertingSink(FileSink):
         return statement
 
 
-def _has_products(db: Any) -> bool:
-    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'products'").fetchone() is not None
+def _tables(db: Any) -> set[str]:
+    return {name for (name,) in db.execute("SELECT name FROM sqlite_master").fetchall()}
 
 
 def _columns(db: Any, table: str) -> set[str]:
