@@ -18,6 +18,7 @@ from cjasync._watchdog import Watched
 from cjasync.config import RequestOptions
 from cjasync.errors import (
     AlreadyExistsError,
+    AuthError,
     BadResponseError,
     CJError,
     ClosedError,
@@ -192,10 +193,12 @@ class Call(Patience):
             conceal(verdict.error, self.endpoint, self.request, exchange.token)
         ticket = exchange.ticket
         if ticket is not None:
-            if verdict.refusal is None:
-                ticket.answered(verdict.points)
-            else:
+            if verdict.refusal is not None:
                 ticket.refused(verdict.refusal)
+            elif isinstance(verdict.error, AuthError):
+                ticket.refused(Refusal(kind="account"))
+            else:
+                ticket.answered(verdict.points)
         if services.hooks:
             self._note(exchange, verdict.error, response, verdict)
         if self.capture is not None and verdict.error is None:

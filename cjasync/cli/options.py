@@ -47,6 +47,9 @@ class Common(Struct, frozen=True):
     ip_qps: Annotated[
         str | None, typer.Option(help="Requests a second of this address; none lifts it.", rich_help_panel=_LIMITS)
     ] = None
+    accounts_per_ip: Annotated[
+        str | None, typer.Option(help="Accounts at this address a day; none lifts it.", rich_help_panel=_LIMITS)
+    ] = None
     daily_calls: Annotated[
         str | None, typer.Option(help="Calls a day of each interface; none lifts it.", rich_help_panel=_LIMITS)
     ] = None
@@ -86,6 +89,7 @@ class Common(Struct, frozen=True):
         told = {
             "qps": self.qps,
             "ip_qps": self.ip_qps,
+            "accounts_per_ip": self.accounts_per_ip,
             "daily_calls": self.daily_calls,
             "daily_points": self.daily_points,
         }

@@ -254,6 +254,10 @@ class Seats(Struct, frozen=True):
     def give_back(self, state: SeatsState, token: int) -> None:
         """Nothing: the account stays known."""
 
+    def leave(self, state: SeatsState) -> None:
+        """Free the seat of an account that CJ does not let in."""
+        state.seats.pop(self.account, None)
+
 
 Claim = Rate | Budget | Seats
 

@@ -19,13 +19,13 @@ class PointsInfo(Struct, frozen=True, rename="camel"):
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """A refusal for a limit's sake, with the figures that its text states.
+    """A refusal for a limit's sake, with the figures that its text states; or "account": CJ does not know who asks.
 
     times, seconds: "QPS limit is `times` time/`seconds` second".
     used, remaining, required, limit: of the day's budget, in points or calls.
     """
 
-    kind: Literal["qps", "daily", "points", "login", "sourcing"]
+    kind: Literal["qps", "daily", "points", "login", "sourcing", "account"]
     times: int | None = None
     seconds: float | None = None
     used: int | None = None

@@ -26,7 +26,7 @@ class Judge:
         elif verdict.bucket.endswith(":accounts"):
             raise TooManyAccountsError(
                 f"{verdict.used} other accounts were used from this IP address and CJ allows {verdict.limit} in all; "
-                "accounts_per_ip=None in the plan lifts that",
+                "accounts_per_ip=None in the plan (--accounts-per-ip none) lifts that",
                 limit=verdict.limit,
                 frees_at=self._moment(verdict.resets_at),
             )

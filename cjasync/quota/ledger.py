@@ -71,6 +71,8 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
                 _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
             if refusal is not None and _SCOPES.get(refusal.kind) == claim.scope:
                 _exhaust(claim, state, settlement, refusal, now, wall)
+            if refusal is not None and refusal.kind == "account" and claim.scope == "accounts":
+                claim.leave(state)
 
 
 def _reconcile(claim: Budget, state: BudgetState, points: PointsInfo, charged: int, now: int, wall: int) -> None:

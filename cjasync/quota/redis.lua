@@ -302,6 +302,10 @@ end
 
 function Seats.give_back() end
 
+function Seats.settle(claim, key, job)
+  if job.refusal and job.refusal.kind == 'account' then redis.call('ZREM', key, claim.account) end
+end
+
 local KINDS = { rate = Rate, budget = Budget, seats = Seats }
 
 local function book(claims, token, who)
@@ -325,7 +329,7 @@ local function settle(jobs)
       local kind, key = KINDS[claim.kind], root .. claim.key
       if job.what == 'unsent' then
         kind.give_back(claim, key, job.token)
-      elseif kind == Rate or (kind == Budget and job.what == 'answered') then
+      elseif kind == Rate or job.what == 'answered' then
         kind.settle(claim, key, job)
       end
     end

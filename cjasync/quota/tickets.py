@@ -52,7 +52,7 @@ class Ticket(Struct, gc=False, eq=False):
             self._desk.on_answered(self, points)
 
     def refused(self, refusal: Refusal) -> None:
-        """The server refused for a limit's sake: it is believed."""
+        """The server refused for a limit's sake, or does not know the account: it is believed."""
         if not self.ended:
             self.ended = True
             self._desk.on_refused(self, refusal)

@@ -78,6 +78,20 @@ def test_a_wrong_token_and_a_wrong_key_end_with_3_and_are_never_printed(cj, cjas
     assert list(Path().iterdir()) == []
 
 
+def test_wrong_keys_leave_the_seats_of_the_address_free(cj, cjasync):
+    limits = ["--base-url", cj.base_url, "--qps", "none", "--ip-qps", "none"]
+    for n in range(4):
+        wrong = ("--api-key", f"CJ77{n}@api@wrong") if n % 2 else ("--access-token", f"API@CJ77{n}@CJ:wrong")
+        assert cjasync("search", "dress", *limits, *wrong).exit_code == 3
+    told = json.loads(cjasync("usage", *limits, "--access-token", cj.access_token, "--json").stdout)
+    seats = next(bucket for bucket in told["buckets"] if bucket["unit"] == "accounts")
+    assert (seats["used"], seats["limit"]) == (1, 3)
+    told = json.loads(
+        cjasync("usage", *limits, "--access-token", cj.access_token, "--json", "--accounts-per-ip", "none").stdout
+    )
+    assert not [bucket for bucket in told["buckets"] if bucket["unit"] == "accounts"]
+
+
 def test_an_unknown_product_ends_with_5(cj, cjasync):
     result = cjasync("show", "no-such-product", *cj.access)
     assert result.exit_code == 5

@@ -433,6 +433,26 @@ def test_the_address_is_shared_by_the_accounts_behind_it():
     run(main(), clock=clock)
 
 
+def test_an_account_that_cj_does_not_know_keeps_no_seat():
+    clock = VirtualClock()
+
+    async def main():
+        store = MemoryStore()
+        for name in ("a", "b", "mistyped", "mistyped again", "c"):
+            lim = limiter(clock, store, name, daily_calls=None)
+            ticket = await lim.admit(FREE)
+            ticket.sent()
+            if name.startswith("mistyped"):
+                ticket.refused(Refusal(kind="account"))
+            else:
+                ticket.answered()
+        assert (await lim.usage())["accounts at this address"].used == 3
+        with pytest.raises(TooManyAccountsError, match="--accounts-per-ip none"):
+            await limiter(clock, store, "d", daily_calls=None).admit(FREE)
+
+    run(main(), clock=clock)
+
+
 def test_a_fourth_account_is_told_before_anything_is_sent():
     clock = VirtualClock()
 

@@ -253,7 +253,7 @@ refusals = st.one_of(
     st.none(),
     st.builds(
         Refusal,
-        kind=st.sampled_from(["qps", "daily", "points"]),
+        kind=st.sampled_from(["qps", "daily", "points", "account"]),
         times=st.one_of(st.none(), st.integers(1, 2)),
         seconds=st.integers(1, 3),
         remaining=st.one_of(st.none(), st.integers(0, 60)),
