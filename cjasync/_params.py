@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from cjasync.config import CHINA_TIME
 from cjasync.errors import ParameterError
+from cjasync.models._values import show
 
 _COUNTRY = re.compile("[A-Z]{2}")
 _LARGEST = 2**63 - 1  # what a number on CJ's side holds
@@ -37,11 +38,11 @@ class Param(Struct, frozen=True):
     required: bool = False
 
 
-def _text(value: Any, max_length: int) -> str:
+def _text(value: Any, max_length: int, when_empty: str = "") -> str:
     if not isinstance(value, str):
-        raise Bad(f"expected text, got {type(value).__name__}")
+        raise Bad(f"expected text, got {type(value).__name__}")  # not the value: it may be a key
     if not value.strip():
-        raise Bad("is empty; leave it out instead")
+        raise Bad(f"is empty{when_empty}")
     if len(value) > max_length:
         raise Bad(f"is {len(value)} characters long; CJ takes {max_length}")
     if not value.isascii():
@@ -54,7 +55,8 @@ def _text(value: Any, max_length: int) -> str:
 
 def text(wire: str, *, max_length: int = 200, required: bool = False) -> Param:
     """Text that is not empty."""
-    return Param(wire, lambda value, zone: _text(value, max_length), required)
+    hint = "" if required else "; leave it out instead"
+    return Param(wire, lambda value, zone: _text(value, max_length, hint), required)
 
 
 def whole(wire: str, minimum: int = 0, maximum: int = _LARGEST, *, required: bool = False) -> Param:
@@ -62,10 +64,10 @@ def whole(wire: str, minimum: int = 0, maximum: int = _LARGEST, *, required: boo
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Bad(f"expected a whole number, got {value!r}")
+            raise Bad(f"expected a whole number, got {show(value)}")
         if not minimum <= value <= maximum:
             bound = f"{minimum} or more" if value < minimum and maximum == _LARGEST else f"{minimum} to {maximum}"
-            raise Bad(f"must be {bound}")
+            raise Bad(f"must be {bound}; not {show(value)}")
         return value
 
     return Param(wire, encode, required)
@@ -76,29 +78,29 @@ def amount(wire: str, *, required: bool = False) -> Param:
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-            raise Bad(f"expected an amount, got {value!r}")
+            raise Bad(f"expected an amount, got {show(value)}")
         try:
             number = Decimal(str(value))
-        except InvalidOperation:
-            raise Bad(f"expected an amount, got {value!r}") from None
+        except (InvalidOperation, ValueError):
+            raise Bad(f"expected an amount, got {show(value)}") from None
         if not number.is_finite() or number < 0:
-            raise Bad(f"expected an amount of 0 or more, got {value!r}")
+            raise Bad(f"expected an amount of 0 or more, got {show(value)}")
         exponent = number.as_tuple().exponent
         if number.adjusted() >= _DIGITS or not (isinstance(exponent, int) and exponent >= -_DIGITS):
-            raise Bad(f"expected an amount of at most {_DIGITS} digits on either side of the point, got {value!r}")
+            raise Bad(f"expected an amount of at most {_DIGITS} digits on either side of the point, got {show(value)}")
         return format(abs(number), "f")
 
     return Param(wire, encode, required)
 
 
 def one_of(wire: str, *allowed: str | int, required: bool = False) -> Param:
-    """One of the values that CJ documents."""
+    """One of the values that CJ documents. Its numbers may be given as text, as the documents do in places."""
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
-        for option in allowed:
-            if type(value) is type(option) and value == option:
+        for option in allowed if isinstance(value, str | int) and not isinstance(value, bool) else ():
+            if value in (option, str(option)):
                 return option
-        raise Bad(f"must be one of {', '.join(map(repr, allowed))}; not {value!r}")
+        raise Bad(f"must be one of {', '.join(map(repr, allowed))}; not {show(value)}")
 
     return Param(wire, encode, required)
 
@@ -108,7 +110,7 @@ def flag(wire: str) -> Param:
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
         if not isinstance(value, int) or value not in (0, 1):
-            raise Bad(f"expected True or False, got {value!r}")
+            raise Bad(f"expected True or False, got {show(value)}")
         return int(value)
 
     return Param(wire, encode)
@@ -119,7 +121,7 @@ def boolean(wire: str) -> Param:
 
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
         if not isinstance(value, bool):
-            raise Bad(f"expected True or False, got {value!r}")
+            raise Bad(f"expected True or False, got {show(value)}")
         return "true" if value else "false"
 
     return Param(wire, encode)
@@ -132,12 +134,12 @@ def _moment(value: Any, zone: tzinfo) -> datetime:
         try:
             time = datetime.fromisoformat(value)
         except ValueError:
-            raise Bad(f"expected a time such as 2026-01-31 18:00:00, got {value!r}") from None
+            raise Bad(f"expected a time such as 2026-01-31 18:00:00, got {show(value)}") from None
         time = time if time.tzinfo else time.replace(tzinfo=zone)
     if not isinstance(time, datetime):
-        raise Bad(f"expected a datetime or text, got {value!r}")
+        raise Bad(f"expected a datetime or text, got {show(value)}")
     if time.tzinfo is None:
-        raise Bad("the datetime has no time zone; give one, e.g. datetime(..., tzinfo=UTC)")
+        raise Bad(f"the datetime has no time zone: {value}; give one, e.g. datetime(..., tzinfo=UTC)")
     try:
         local = time.astimezone(zone)
     except OverflowError:
@@ -159,7 +161,7 @@ def time_millis(wire: str) -> Param:
         if isinstance(value, int) and not isinstance(value, bool):
             if not 10**11 <= value < 10**14:
                 unit = "seconds" if value < 10**11 else "microseconds"
-                raise Bad(f"{value} looks like {unit}; CJ wants milliseconds, or give a datetime")
+                raise Bad(f"{show(value)} looks like {unit}; CJ wants milliseconds, or give a datetime")
             return value
         return round(_moment(value, zone).timestamp() * 1000)
 
@@ -176,15 +178,15 @@ def texts(
         several = [value] if isinstance(value, str) else value
         items = list(islice(several, maximum + 1)) if isinstance(several, Iterable) else None
         if not items:
-            raise Bad(f"expected one or more texts, got {value!r}")
+            raise Bad(f"expected one or more texts, got {show(value)}")
         if len(items) > maximum:
             raise Bad(f"takes {maximum} at most")
         for item in items:
             _text(item, 200)
             if options and item not in options:
-                raise Bad(f"must be among {', '.join(sorted(options))}; not {item!r}")
+                raise Bad(f"must be among {', '.join(sorted(options))}; not {show(item)}")
             if "," in item and not as_list:
-                raise Bad(f"{item!r} holds a comma, which separates the values")
+                raise Bad(f"{show(item)} holds a comma, which separates the values")
         return items if as_list else ",".join(items)
 
     return Param(wire, encode, required)
@@ -196,12 +198,12 @@ def countries(wire: str, *, single: bool = False) -> Param:
     def encode(value: Any, zone: tzinfo) -> JsonScalar:
         codes = value.split(",") if isinstance(value, str) else value
         if not isinstance(codes, list | tuple) or not codes:
-            raise Bad(f"expected a country code, got {value!r}")
+            raise Bad(f"expected a country code, got {show(value)}")
         for code in codes:
             if not isinstance(code, str) or _COUNTRY.fullmatch(code) is None:
-                raise Bad(f"expected two capital letters such as CN, got {code!r}")
+                raise Bad(f"expected two capital letters such as CN, got {show(code)}")
         if single and len(codes) > 1:
-            raise Bad(f"takes one country, got {value!r}")
+            raise Bad(f"takes one country, got {show(value)}")
         return ",".join(codes)
 
     return Param(wire, encode)
@@ -217,7 +219,7 @@ def encode(
             continue
         try:
             encoded[params[name].wire] = params[name].encode(value, zone)
-        except ValueError as bad:  # Bad, or Python's own about a number too long to be shown
+        except Bad as bad:
             raise ParameterError(f"{name}: {bad}", endpoint=endpoint) from None
         except KeyError:
             raise ParameterError(f"{name}: no such parameter", endpoint=endpoint) from None

@@ -70,7 +70,10 @@ class Weight(Span, frozen=True, gc=False):
 
 def show(value: object) -> str:
     """A value as an error message can carry it."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"  # which Python refuses to write out
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -96,8 +96,9 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.tu
     ids=["huge", "low", "in a list", "signalling", "anything"],
 )
 def test_a_value_that_python_itself_chokes_on_is_refused(name: str, value: object) -> None:
-    with pytest.raises(ParameterError, match=r"^v: "):
+    with pytest.raises(ParameterError, match=r"^v: .*(expected|must be|takes|looks like) ") as caught:
         encode({"v": SHAPES[name]}, {"v": value}, endpoint="p")
+    assert len(str(caught.value)) < 200
 
 
 def refusal(*arguments: object, **options: object) -> ParameterError | None:
@@ -198,8 +199,8 @@ def test_times_are_told_in_the_zone_that_is_set() -> None:
         (text("x"), "  ", "leave it out"),
         (text("x", max_length=3), "four", "4 characters long; CJ takes 3"),
         (text("x"), "\ud800", "cannot be written as UTF-8"),
-        (whole("x", 1, 100), 101, "must be 1 to 100"),
-        (whole("x"), -1, "must be 0 or more"),
+        (whole("x", 1, 100), 101, "must be 1 to 100; not 101"),
+        (whole("x"), -1, "must be 0 or more; not -1"),
         (whole("x"), 2**63, "must be 0 to"),
         (whole("x"), True, "expected a whole number, got True"),
         (whole("x"), 1.0, "expected a whole number"),
@@ -222,7 +223,7 @@ def test_times_are_told_in_the_zone_that_is_set() -> None:
         (countries("x"), "cn", "two capital letters"),
         (countries("x"), "CN, US", "two capital letters"),
         (countries("x", single=True), "CN,US", "one country"),
-        (time_text("x"), datetime(2026, 1, 31), "no time zone"),  # noqa: DTZ001
+        (time_text("x"), datetime(2026, 1, 31), "no time zone: 2026-01-31 00:00:00; give one"),  # noqa: DTZ001
         (time_text("x"), "yesterday", "2026-01-31 18:00:00"),
         (time_text("x"), datetime(1815, 6, 18, tzinfo=UTC), "1970"),
         (time_text("x"), 5, "expected a datetime or text"),
