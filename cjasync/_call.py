@@ -142,6 +142,9 @@ class Call(Patience):
             error = ClosedError("the client was closed while this call was under way")
             if sent and not self.endpoint.safe:
                 error = self._unknown(error)
+        if isinstance(error, AuthError) and error.code is None and isinstance(self.error, AuthError):
+            self.error.args = (f"{self.error.message}; {error.message}",)  # CJ's facts, and what to do about them
+            error = self.error
         if isinstance(error, CJError):
             if self.lost is not None:
                 error = self.lost  # whatever came later: the first attempt may have done it

@@ -25,7 +25,7 @@ from cjasync.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from cjasync.quota.facts import PointsInfo, Refusal
+from cjasync.quota.facts import BUCKETS, PointsInfo, Refusal
 
 TOKEN_HEADER = "CJ-Access-Token"  # noqa: S105 - the header's name
 BASE_URL = "https://developers.cjdropshipping.com/api2.0/v1"
@@ -141,7 +141,9 @@ def _unreadable(endpoint: Endpoint[Any], http_status: int, body: bytes, why: Mal
         return Verdict(error=BadResponseError(text, **facts), doubtful=True)
     text = f"the answer {why} (HTTP {http_status}, {len(body)} bytes, at {why.path}; it begins {_begins(body)})"
     success = http_status < 300
-    return Verdict(error=BadResponseError(text, path=why.path, **facts), passing=success, doubtful=success)
+    # Bytes that are no answer may be whole the next time. A value inside an answer stays as odd as it is.
+    passing = success and not why.path.startswith("data.")
+    return Verdict(error=BadResponseError(text, path=why.path, **facts), passing=passing, doubtful=success)
 
 
 def conceal(error: CJError, endpoint: Endpoint[Any], request: Request, token: str | None) -> None:
@@ -179,11 +181,14 @@ def _refused(endpoint: Endpoint[Any], http_status: int, envelope: Envelope[Any])
     if refusal is not None and refusal.kind in ("qps", "login"):
         return Verdict(error=RateLimitedError(text, **facts), refusal=refusal, passing=True, **told)
     if refusal is not None:
-        spent = QuotaExhaustedError(text, bucket=refusal.kind, used=refusal.used, limit=refusal.limit, **facts)
+        bucket, limit = BUCKETS[refusal.kind], refusal.limit
+        if bucket == "points" and envelope.points_info is not None:
+            limit = envelope.points_info.total
+        spent = QuotaExhaustedError(text, bucket=bucket, used=refusal.used, limit=limit, **facts)
         return Verdict(error=spent, refusal=refusal, **told)
     broken = http_status >= 500 or 500 <= (code or 0) < 600  # CJ was seen to put HTTP's codes into the body
     cls = CODES.get(code or 0) or CODES.get(http_status) or (UnavailableError if broken else APIError)
-    if code == 1600000 and "has been added" in said:
+    if code == 1600000 and not endpoint.safe and ("has been added" in said or "already" in said):
         return Verdict(error=AlreadyExistsError(text, **facts), **told)
     if cls in (QuotaExhaustedError, RateLimitedError):
         cls = APIError  # `_refusal` has taken all that are really about a quota

@@ -18,6 +18,10 @@ class PointsInfo(Struct, frozen=True, rename="camel"):
     remaining: int | None = None
 
 
+BUCKETS = {"daily": "calls", "points": "points", "sourcing": "sourcing"}
+"""Kinds of refusals to the bucket that they say is empty."""
+
+
 class Refusal(Struct, frozen=True, kw_only=True):
     """A refusal for a limit's sake, with the figures that its text states; or "account": CJ does not know who asks.
 

@@ -8,13 +8,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, Claim, Rate
-from cjasync.quota.facts import PointsInfo, Refusal
+from cjasync.quota.facts import BUCKETS, PointsInfo, Refusal
 from cjasync.quota.state import Blocked, BudgetState, RateState
 from cjasync.quota.tickets import Booking
 
 MIDNIGHT_DOUBT = 15 * MINUTE  # a refusal so soon after our midnight: the server's day has not ended yet
-
-_SCOPES = {"daily": "calls", "points": "points", "sourcing": "sourcing"}
 
 
 class Settlement(Struct, frozen=True):
@@ -69,7 +67,7 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
         for claim, state in zip(claims, states, strict=True):
             if claim.scope == "points" and settlement.points is not None:
                 _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
-            if refusal is not None and _SCOPES.get(refusal.kind) == claim.scope:
+            if refusal is not None and BUCKETS.get(refusal.kind) == claim.scope:
                 _exhaust(claim, state, settlement, refusal, now, wall)
             if refusal is not None and refusal.kind == "account" and claim.scope == "accounts":
                 claim.leave(state)

@@ -54,8 +54,12 @@ async def test_a_given_token_that_ends_says_what_to_do(make_sandbox):
     async with make_sandbox() as sandbox, sandbox_client(sandbox, coalesce=False) as client:
         assert await client.categories.get()
         sandbox.expire_tokens()
-        with pytest.raises(AuthError, match="CJ_API_KEY"):
+        with pytest.raises(AuthError, match="CJ_API_KEY") as refused:
             await client.categories.get()
+        told = refused.value
+        assert (told.code, told.http_status, told.endpoint) == (1600001, 401, CALL)
+        assert told.request_id
+        assert told.message.startswith("Invalid API key or access token; no access token")
         assert (asked(sandbox, LOGIN), asked(sandbox, REFRESH)) == (0, 0)
 
 

@@ -243,6 +243,19 @@ async def test_what_is_no_answer_is_asked_for_again_and_then_told(
     assert await requests(cj_sandbox, "product/list") == times
 
 
+async def test_an_object_with_an_odd_value_is_told_with_its_bytes_and_not_asked_for_again(
+    cj_sandbox: Any, cj: CJClient
+) -> None:
+    """It is as odd the next time, and each time costs 10 points."""
+    (row,) = await cj.products.list(page_size=1)
+    cj_sandbox.faults.add(Fault("deep_json", "product/query", field="listedNum", depth=3))
+    with pytest.raises(BadResponseError) as caught:
+        await cj.products.query(pid=row.pid)
+    assert (caught.value.path, caught.value.http_status) == ("data.listedNum", 200)
+    assert json.loads(caught.value.body)["data"]["pid"] == row.pid
+    assert await requests(cj_sandbox, "product/query") == 1
+
+
 async def test_a_server_that_is_down_is_asked_as_often_as_retries_say(cj_sandbox: Any) -> None:
     cj_sandbox.faults.add(Fault("status", "product/list", status=503))
     async with sandbox_client(cj_sandbox, clock=Impatient()) as cj:

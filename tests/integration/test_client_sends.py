@@ -493,7 +493,7 @@ def test_a_server_that_goes_on_refusing_is_not_asked_for_ever() -> None:
     ("code", "message", "bucket"),
     [
         (16900500, "Insufficient API points. Used today: 50000, Remaining: 0, Required: 10.", "points"),
-        (1600200, "Too Many Requests, Sorry, you have reached the daily request limit (1000 times/day)", "daily"),
+        (1600200, "Too Many Requests, Sorry, you have reached the daily request limit (1000 times/day)", "calls"),
     ],
 )
 @pytest.mark.parametrize("path", ["product/query", "product/getCategory"])

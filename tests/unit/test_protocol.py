@@ -248,9 +248,10 @@ def test_a_refusal_is_never_empty_data() -> None:
 
 
 def test_already_added_is_told_from_busy_and_from_the_source_limit() -> None:
-    added = judge(refusal(1600000, "The product has been added to My Products."), endpoint=ADD)
-    assert type(added.error) is AlreadyExistsError
-    assert not added.passing
+    for text in ("The product has been added to My Products.", "Product already in My Products"):
+        added = judge(refusal(1600000, text), endpoint=ADD)
+        assert type(added.error) is AlreadyExistsError
+        assert not added.passing
     limit = judge(refusal(1600000, "Exceeded the daily source limit"), endpoint=ALL["product/sourcing/create"])
     assert isinstance(limit.error, QuotaExhaustedError)
     assert limit.error.bucket == "sourcing"
@@ -303,7 +304,7 @@ def test_points_that_are_used_up(code: int, status: int) -> None:
     verdict = judge(refusal(code, text), status)
     assert isinstance(verdict.error, QuotaExhaustedError)
     assert verdict.error.bucket == "points"
-    assert verdict.error.used == 104890
+    assert (verdict.error.used, verdict.error.limit) == (104890, POINTS["total"])
     assert verdict.refusal == Refusal(kind="points", used=104890, remaining=0, required=10)
     assert not verdict.passing
 
@@ -313,7 +314,7 @@ def test_a_day_that_is_used_up(code: int) -> None:
     text = "Too Many Requests, Sorry, you have reached the daily request limit (1000 times/day)"
     verdict = judge(refusal(code, text), 429)
     assert isinstance(verdict.error, QuotaExhaustedError)
-    assert (verdict.error.bucket, verdict.error.limit) == ("daily", 1000)
+    assert (verdict.error.bucket, verdict.error.limit) == ("calls", 1000)
     assert verdict.refusal == Refusal(kind="daily", limit=1000)
 
 
@@ -345,6 +346,8 @@ def test_other_trouble_with_the_account_is_not(code: int) -> None:
         (b'{"data":{"pid":"1"}}', 200, BadResponseError, True),
         (b"\xff\xfe", 200, BadResponseError, True),
         (b"null", 200, BadResponseError, True),
+        (answer(code=200, data="Service busy"), 200, BadResponseError, True),
+        (answer(code=200, data={"pid": "1", "sellPrice": "dear"}), 200, BadResponseError, False),
         (b"<html>", 404, BadResponseError, False),
         (b"", 302, BadResponseError, False),
         (b"", 304, BadResponseError, False),
