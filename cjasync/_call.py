@@ -261,6 +261,8 @@ class Call(Patience):
                 if self.is_too_long(LOOK_AGAIN) or (patience is not None and patience < LOOK_AGAIN):
                     raise error
                 await self.clock.sleep(LOOK_AGAIN)
+        else:
+            raise error
 
     def _may_ask_again(self, verdict: Verdict) -> bool:
         """CJ was seen to answer "nothing" for healthy products and to know them a moment later: worth one more try."""

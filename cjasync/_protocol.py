@@ -23,6 +23,7 @@ from cjasync.errors import (
     ConfigError,
     QuotaExhaustedError,
     RateLimitedError,
+    TooManyAccountsError,
     UnavailableError,
 )
 from cjasync.quota.facts import BUCKETS, PointsInfo, Refusal
@@ -36,7 +37,8 @@ TEXT_KEPT = 1000  # characters of CJ's message
 _STALE_TOKEN = frozenset((1600001, 1600003, 1600030))
 _LOGIN = "authentication/getAccessToken"
 # Figures of a sane length only: a number of 5000 digits is no number, and no refusal lasts for years.
-_RATE = re.compile(r"qps limit is\s*(\d{1,6})\s*times?\s*/\s*(\d{1,5})\s*second", re.ASCII)
+_RATE = re.compile(r"qps limit is\s*(\d{1,6})\s*times?\s*/\s*(\d{1,5}(?:\.\d{1,6})?)\s*second", re.ASCII)
+_USERS = re.compile(r"maximum of (\d{1,6}) users", re.ASCII)
 _DAILY = re.compile(r"daily request limit\s*\(?\s*(\d{1,12})?\b", re.ASCII)
 _POINTS = re.compile(
     r"used today:\s*(\d{1,12})\b.*?remaining:\s*(\d{1,12})\b(?:.*?required:\s*(\d{1,12})\b)?", re.ASCII | re.DOTALL
@@ -178,6 +180,9 @@ def _refused(endpoint: Endpoint[Any], http_status: int, envelope: Envelope[Any])
     text = text or "CJ refused without saying why"
     told: dict[str, Any] = {"points": envelope.points_info, "request_id": envelope.request_id}
     refusal = _refusal(endpoint, http_status, code, said)
+    if refusal is not None and refusal.kind == "account":
+        full = TooManyAccountsError(text, limit=refusal.limit or 0, endpoint=endpoint.path)
+        return Verdict(error=full, refusal=refusal, **told)
     if refusal is not None and refusal.kind in ("qps", "login"):
         return Verdict(error=RateLimitedError(text, **facts), refusal=refusal, passing=True, **told)
     if refusal is not None:
@@ -211,6 +216,8 @@ def _refusal(endpoint: Endpoint[Any], http_status: int, code: int | None, said: 
         return Refusal(kind="daily", limit=_int(figures[1]) if figures else None)
     if "daily source limit" in said:
         return Refusal(kind="sourcing")
+    if users := _USERS.search(said):
+        return Refusal(kind="account", limit=_int(users[1]))
     if code in (1600200, 429) or http_status == 429 or "too many requests" in said or "too much request" in said:
         rate = _RATE.search(said)
         kind: Literal["login", "qps"] = "login" if endpoint.path == _LOGIN else "qps"

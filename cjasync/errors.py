@@ -78,12 +78,15 @@ class StoreError(CJError):
 
 
 class TooManyAccountsError(CJError):
-    """More accounts behind one IP address than the plan's `accounts_per_ip`; nothing was sent.
+    """More accounts behind one IP address than the plan's `accounts_per_ip`, or than CJ lets in.
 
-    `frees_at` (aware datetime) is when one of the `limit` accounts seen there is forgotten.
+    `frees_at` (aware datetime) is when one of the `limit` accounts seen there is forgotten, and nothing was sent; None
+    where it was CJ that refused, which does not say.
     """
 
-    def __init__(self, message: str, *, limit: int, frees_at: datetime, endpoint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, limit: int, frees_at: datetime | None = None, endpoint: str | None = None
+    ) -> None:
         super().__init__(message, endpoint=endpoint)
         self.limit = limit
         self.frees_at = frees_at

@@ -229,7 +229,10 @@ class Budget(Struct, frozen=True):
 
 
 class Seats(Struct, frozen=True):
-    """A seat for `account`, one of `limit`; it is free again `stay` after the account's last request."""
+    """A seat for `account`, one of `limit`; it is free again `stay` after the account's last request.
+
+    It is free at once if the server does not know the account: a mistyped key takes nobody's seat.
+    """
 
     key: str
     account: str
@@ -245,18 +248,29 @@ class Seats(Struct, frozen=True):
         if self.account not in seats and len(seats) >= self.limit:
             for account in [account for account, seen in seats.items() if now - seen >= self.stay]:
                 del seats[account]
+                state.new.pop(account, None)
             if len(seats) >= self.limit:
                 return Exhausted(min(seats.values()) + self.stay, len(seats), self.limit, self.key)
-        if now - seats.get(self.account, -DAY) >= 10 * MINUTE:  # often enough for a day, and seldom written
+        if self.account not in seats:
+            seats[self.account], state.new[self.account] = now, token
+        elif now - seats[self.account] >= 10 * MINUTE:  # often enough for a day, and seldom written
             seats[self.account] = now
         return None
 
     def give_back(self, state: SeatsState, token: int) -> None:
-        """Nothing: the account stays known."""
+        """The request for which the account sat down never left; one that is known stays."""
+        if state.new.get(self.account) == token:
+            self.turn_away(state)
 
-    def leave(self, state: SeatsState) -> None:
-        """Free the seat of an account that CJ does not let in."""
-        state.seats.pop(self.account, None)
+    def welcome(self, state: SeatsState, now: int) -> None:
+        """The server answered the account."""
+        state.new.pop(self.account, None)
+        state.seats.setdefault(self.account, now)
+
+    def turn_away(self, state: SeatsState) -> None:
+        """The server does not let the account in; one that it did keeps its seat, as it does there."""
+        if state.new.pop(self.account, None) is not None:
+            state.seats.pop(self.account, None)
 
 
 Claim = Rate | Budget | Seats

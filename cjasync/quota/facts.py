@@ -23,10 +23,10 @@ BUCKETS = {"daily": "calls", "points": "points", "sourcing": "sourcing"}
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """A refusal for a limit's sake, with the figures that its text states; or "account": CJ does not know who asks.
+    """A refusal for a limit's sake, with the figures that its text states; or "account": CJ does not let it in.
 
     times, seconds: "QPS limit is `times` time/`seconds` second".
-    used, remaining, required, limit: of the day's budget, in points or calls.
+    used, remaining, required, limit: of the day's budget, in points or calls; or the accounts an address may have.
     """
 
     kind: Literal["qps", "daily", "points", "login", "sourcing", "account"]

@@ -63,14 +63,18 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
             claim.arrived(state, token, settlement.at, settlement.took, now)
         if refusal is not None and settlement.scope == claim.scope:
             _slow_down(claim, state, refusal, settlement.stop, now)
+    if settlement.booking.seats is not None and settlement.what == "answered":
+        claim, state = claims[settlement.booking.seats], states[settlement.booking.seats]
+        if refusal is None:
+            claim.welcome(state, now)
+        elif refusal.kind == "account":
+            claim.turn_away(state)
     if settlement.points is not None or refusal is not None:
         for claim, state in zip(claims, states, strict=True):
             if claim.scope == "points" and settlement.points is not None:
                 _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
             if refusal is not None and BUCKETS.get(refusal.kind) == claim.scope:
                 _exhaust(claim, state, settlement, refusal, now, wall)
-            if refusal is not None and refusal.kind == "account" and claim.scope == "accounts":
-                claim.leave(state)
 
 
 def _reconcile(claim: Budget, state: BudgetState, points: PointsInfo, charged: int, now: int, wall: int) -> None:

@@ -77,9 +77,10 @@ class BudgetState(Struct, tag="budget", array_like=True):
 
 
 class SeatsState(Struct, tag="seats", array_like=True):
-    """seats: account -> when it was last seen."""
+    """seats: account -> when it was last seen. new: those of which no answer is known -> the token that sat down."""
 
     seats: dict[str, int] = field(default_factory=dict)
+    new: dict[str, int] = field(default_factory=dict)
 
 
 State = RateState | BudgetState | SeatsState

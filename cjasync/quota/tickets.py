@@ -13,15 +13,16 @@ from cjasync.quota.facts import PointsInfo, Refusal
 class Booking:
     """All that one kind of request takes.
 
-    rates, points: where in `claims` these are. states, cache: what its store keeps in its memory for it.
+    rates, points, seats: where in `claims` these are. states, cache: what its store keeps in its memory for it.
     """
 
-    __slots__ = ("cache", "claims", "points", "rates", "states")
+    __slots__ = ("cache", "claims", "points", "rates", "seats", "states")
 
     def __init__(self, claims: tuple[Claim, ...]) -> None:
         self.claims: tuple[Any, ...] = claims
         self.rates = [n for n, claim in enumerate(claims) if isinstance(claim, Rate)]
         self.points = next((n for n, claim in enumerate(claims) if claim.scope == "points"), None)
+        self.seats = next((n for n, claim in enumerate(claims) if claim.scope == "accounts"), None)
         self.states: list[Any] | None = None
         self.cache: Any = None
 

@@ -122,7 +122,7 @@ class Limits:
         self._stats = stats
         self._meters: dict[Account, Meter] = {}
         self._addresses: dict[str, SlidingWindow] = {}
-        self._users: dict[str, set[Account]] = {}
+        self._users: dict[str, dict[Account, float]] = {}
 
     def identify(self, request: web.Request, path: str) -> Account | None:
         """Note the arrival of a request and find out who asks; None where no token is needed."""
@@ -189,11 +189,13 @@ class Limits:
         return self._addresses[address]
 
     def _check_users(self, address: str, account: Account) -> None:
-        users = self._users.setdefault(address, set())
+        now = self._clock.monotonic()
+        seen = self._users.get(address, {})
+        users = self._users[address] = {user: at for user, at in seen.items() if now - at < DAY}
         limit = account.plan.accounts_per_ip
         if limit is not None and account not in users and len(users) >= limit:
             raise self._too_many(f"one IP is limited to a maximum of {limit} users", kind="accounts")
-        users.add(account)
+        users[account] = now
 
     def _take_windows(self, now: float, address: SlidingWindow, account: SlidingWindow | None = None) -> None:
         windows = [("ip", address)] + ([("account", account)] if account is not None else [])

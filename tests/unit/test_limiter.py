@@ -472,6 +472,47 @@ def test_a_fourth_account_is_told_before_anything_is_sent():
     run(main(), clock=clock)
 
 
+def test_a_credential_that_is_none_keeps_no_seat():
+    clock = VirtualClock()
+
+    async def main():
+        store = MemoryStore()
+        for name in "ab":
+            await send(limiter(clock, store, name, daily_calls=None), FREE)
+        mistyped = limiter(clock, store, "mistyped", qps=6, daily_calls=None)
+        first, second = await mistyped.admit(FREE), await mistyped.admit(FREE)
+        first.sent()
+        second.unsent()
+        with pytest.raises(TooManyAccountsError):
+            await limiter(clock, store, "c", daily_calls=None).admit(FREE)
+        first.refused(Refusal(kind="account"))
+        right = limiter(clock, store, "c", qps=6, daily_calls=None)
+        await send(right, FREE)
+        revoked = await right.admit(FREE)
+        revoked.refused(Refusal(kind="account"))
+        with pytest.raises(TooManyAccountsError):  # CJ knew the account today, and counts it
+            await mistyped.admit(FREE)
+
+    run(main(), clock=clock)
+
+
+def test_an_account_whose_request_never_left_keeps_no_seat():
+    clock = VirtualClock()
+
+    async def main():
+        store = MemoryStore()
+        for name in "abcd":
+            (await limiter(clock, store, name, daily_calls=None).admit(FREE)).unsent()
+        waiting = limiter(clock, store, "a", qps=1, ip_qps=None, daily_calls=None)
+        ticket = await waiting.admit(FREE)
+        with pytest.raises(WaitTooLongError):
+            await waiting.admit(FREE, max_wait=0)
+        assert (await waiting.usage())["accounts at this address"].used == 1, "that it waits again costs no seat"
+        ticket.answered()
+
+    run(main(), clock=clock)
+
+
 def test_logins_are_rare_and_hold_up_nobody_else():
     clock = VirtualClock()
 

@@ -1,0 +1,49 @@
+"""The limits as a user meets them, against the sandbox's own counting."""
+
+from __future__ import annotations
+
+import pytest
+
+from cjasync import AuthError, CJClient, Plan, TooManyAccountsError
+from cjasync.sandbox import Sandbox
+from cjasync.testing.plugin import sandbox_client
+
+ONLY_SEATS = Plan(qps=None, ip_qps=None, daily_calls=None, daily_points=None, login_interval=None)
+
+
+def client_of(sandbox: Sandbox, quota: str, **settings: object) -> CJClient:
+    return sandbox_client(sandbox, quota=quota, **settings)
+
+
+async def test_a_mistyped_key_keeps_no_seat(tmp_path):
+    quota = f"sqlite://{tmp_path}/quota.db"
+    async with Sandbox(products=1, plan=ONLY_SEATS) as sandbox:
+        for n in range(4):
+            async with client_of(sandbox, quota, api_key=f"CJ77{n}@api@{n:032x}") as cj:
+                with pytest.raises(AuthError):
+                    await cj.settings.get()
+        keys = [sandbox.api_key, *(sandbox.add_account().api_key for _ in range(3))]
+        for key in keys[:3]:
+            async with client_of(sandbox, quota, api_key=key) as cj:
+                await cj.settings.get()
+        asked = sandbox.stats()["requests"]
+        async with client_of(sandbox, quota, api_key=keys[3]) as cj:
+            with pytest.raises(TooManyAccountsError) as caught:
+                await cj.settings.get()
+        assert (caught.value.limit, sandbox.stats()["requests"]) == (3, asked), "told before anything was sent"
+        assert caught.value.frees_at is not None
+
+
+async def test_a_fourth_account_that_cj_itself_turns_away_is_told_at_once():
+    async with Sandbox(products=1, plan=ONLY_SEATS) as sandbox:
+        tokens = [sandbox.token_of(sandbox.add_account()) for _ in range(4)]
+        for token in tokens[:3]:
+            async with client_of(sandbox, "memory", access_token=token) as cj:
+                await cj.settings.get()
+        asked = sandbox.stats()["requests"]
+        unlimited = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
+        async with client_of(sandbox, "memory", access_token=tokens[3], plan=unlimited) as cj:
+            with pytest.raises(TooManyAccountsError) as caught:
+                await cj.settings.get()
+        assert sandbox.stats()["requests"] == asked + 1
+        assert (caught.value.limit, caught.value.frees_at) == (3, None)
