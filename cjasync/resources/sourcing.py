@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Sequence
 from decimal import Decimal
 from typing import Any
 
+from cjasync._decode import Rows
 from cjasync._endpoint import Endpoint
 from cjasync._params import amount, text, texts
 from cjasync.models.sourcing import Sourcing as SourcingState
@@ -31,7 +32,7 @@ CREATE: Endpoint[SourcingRequest | None] = Endpoint(
     },
 )
 
-QUERY: Endpoint[tuple[SourcingState, ...]] = Endpoint(
+QUERY: Endpoint[Rows[SourcingState]] = Endpoint(
     method="POST",
     path="product/sourcing/query",
     answer=list[SourcingState],
@@ -79,10 +80,11 @@ class Sourcing(Resource):
         """
         return self._call(CREATE, locals())
 
-    def query(self, source_ids: str | Sequence[str]) -> Coroutine[Any, Any, tuple[SourcingState, ...]]:
-        """How far sourcing requests have come. CJ's older servers look at one id only; ask one by one to be sure.
+    async def query(self, source_ids: str | Sequence[str]) -> tuple[SourcingState, ...]:
+        """How far sourcing requests have come, in the order of their ids; those that CJ does not know are left out.
 
-        POST product/sourcing/query (document 5.2), 0 points; a read, in spite of its verb.
+        POST product/sourcing/query (document 5.2), 0 points; a read, in spite of its verb. CJ takes a list of ids and
+        answers about one, so each is a request of its own.
 
         Args:
             source_ids: one id or several, 100 at most.
@@ -93,4 +95,7 @@ class Sourcing(Resource):
             APIError: any other refusal.
             TransportError: no readable answer.
         """
-        return self._call(QUERY, locals())
+        ids = self._encoded(QUERY, {"source_ids": source_ids})["sourceIds"]
+        answers = [await self._call(QUERY, {"source_ids": one}) for one in ids]
+        skipped = tuple(row for answer in answers for row in answer.skipped)
+        return Rows.of((state for answer in answers for state in answer), skipped)

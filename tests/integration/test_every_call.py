@@ -85,6 +85,9 @@ async def test_sourcing(cj):
     assert created.result == "success"
     (state,) = await cj.sourcing.query(created.cj_sourcing_id)
     assert (state.source_id, state.source_status) == (created.cj_sourcing_id, "1")
+    again = await cj.sourcing.create(product_name="a sofa", product_image="https://example.com/sofa.jpg")
+    ids = [again.cj_sourcing_id, "unknown", created.cj_sourcing_id]
+    assert [state.source_id for state in await cj.sourcing.query(ids)] == [ids[0], ids[2]]
 
 
 async def test_settings(cj):
