@@ -7,6 +7,7 @@ async with CJClient.from_env() as cj:
 
 __version__ = "0.1.0"
 
+from cjasync._decode import Rows, Skipped
 from cjasync._raw import RawAnswer
 from cjasync.bulk import Done
 from cjasync.client import CJClient
@@ -67,7 +68,9 @@ __all__ = [
     "RateLimitedError",
     "RawAnswer",
     "RequestOptions",
+    "Rows",
     "Settings",
+    "Skipped",
     "StoreError",
     "TimeoutError",
     "TooManyAccountsError",

@@ -50,7 +50,7 @@ class Skipped(Struct, frozen=True):
 
 
 class Rows(tuple[T, ...]):
-    """The rows of an answer that has no pages; `skipped` are those that could not be read."""
+    """The rows of an answer that has no pages: a tuple, and `skipped`, those that could not be read."""
 
     skipped: tuple[Skipped, ...] = ()
 

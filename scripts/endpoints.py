@@ -9,6 +9,7 @@ from typing import get_args, get_origin
 
 from cjasync._endpoint import Endpoint
 from cjasync.resources._resource import Resource
+from cjasync.resources.auth import Auth
 
 PAGE = Path(__file__).parents[1] / "docs" / "endpoints.md"
 RESOURCES = (
@@ -30,7 +31,8 @@ Every call of CJ's product API, the method that makes it, what it costs and what
 declarations by `python -m scripts.endpoints`; a test holds the two together.
 
 An answer without data is empty, not an error: `()` for lists, `None` for single objects, `False` for yes or no.
-A `Pager` is awaited for one page or iterated for all. A write is never sent twice by itself.
+`Rows` are a tuple whose `skipped` holds what could not be read. A `Pager` is awaited for one page or iterated for all.
+A write is never sent twice by itself.
 
 | path | verb | method | points | answer | page |
 |---|---|---|---|---|---|
@@ -54,7 +56,7 @@ def _answer(endpoint: Endpoint) -> str:
     if endpoint.paging is not None:
         return f"`Pager[{inner}]`"
     if get_origin(endpoint.answer) is list:
-        return f"`tuple[{inner}, ...]`"
+        return f"`Rows[{inner}]`"
     return "`bool`" if endpoint.answer is bool else f"`{endpoint.answer.__name__}` or `None`"
 
 
@@ -63,8 +65,9 @@ def _row(method: str, endpoint: Endpoint) -> str:
     shown = _AUTOMATIC.get(name, name)
     call = f"`{resource}.{shown}()`" if shown else "automatic"
     verb = endpoint.method if endpoint.safe else f"{endpoint.method}, a write"
+    answer = _answer(endpoint) if resource != "auth" else f"`{getattr(Auth, shown or name).__annotations__['return']}`"
     page = f"1-{endpoint.paging.max_size} rows" if endpoint.paging is not None else ""
-    return f"| {endpoint.path} | {verb} | {call} | {endpoint.points} | {_answer(endpoint)} | {page} |"
+    return f"| {endpoint.path} | {verb} | {call} | {endpoint.points} | {answer} | {page} |"
 
 
 def document() -> str:

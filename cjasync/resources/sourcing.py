@@ -80,7 +80,7 @@ class Sourcing(Resource):
         """
         return self._call(CREATE, locals())
 
-    async def query(self, source_ids: str | Sequence[str]) -> tuple[SourcingState, ...]:
+    async def query(self, source_ids: str | Sequence[str]) -> Rows[SourcingState]:
         """How far sourcing requests have come, in the order of their ids; those that CJ does not know are left out.
 
         POST product/sourcing/query (document 5.2), 0 points; a read, in spite of its verb. CJ takes a list of ids and

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
+from cjasync._decode import Rows
 from cjasync._endpoint import Endpoint
 from cjasync._params import text
 from cjasync.models.stock import ProductInventory
 from cjasync.models.stock import Stock as StockRow
 from cjasync.resources._resource import Resource
 
-QUERY_BY_VID: Endpoint[tuple[StockRow, ...]] = Endpoint(
+QUERY_BY_VID: Endpoint[Rows[StockRow]] = Endpoint(
     method="GET",
     path="product/stock/queryByVid",
     answer=list[StockRow],
@@ -20,7 +21,7 @@ QUERY_BY_VID: Endpoint[tuple[StockRow, ...]] = Endpoint(
     params={"vid": text("vid", required=True)},
 )
 
-QUERY_BY_SKU: Endpoint[tuple[StockRow, ...]] = Endpoint(
+QUERY_BY_SKU: Endpoint[Rows[StockRow]] = Endpoint(
     method="GET",
     path="product/stock/queryBySku",
     answer=list[StockRow],
@@ -44,7 +45,7 @@ class Stock(Resource):
 
     __slots__ = ()
 
-    def query_by_vid(self, vid: str) -> Coroutine[Any, Any, tuple[StockRow, ...]]:
+    def query_by_vid(self, vid: str) -> Coroutine[Any, Any, Rows[StockRow]]:
         """Stock of one variant, one row an area. Empty may be a passing gap: CJ was seen to forget healthy variants.
 
         GET product/stock/queryByVid (document 3.1), 10 points. Counts are units.
@@ -57,7 +58,7 @@ class Stock(Resource):
         """
         return self._call(QUERY_BY_VID, locals())
 
-    def query_by_sku(self, sku: str) -> Coroutine[Any, Any, tuple[StockRow, ...]]:
+    def query_by_sku(self, sku: str) -> Coroutine[Any, Any, Rows[StockRow]]:
         """Stock of a variant's SKU or, added up over its variants, of a product's SPU; one row an area.
 
         GET product/stock/queryBySku (document 3.2), 10 points. Counts are units.

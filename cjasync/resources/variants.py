@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import Any, Literal
 
+from cjasync._decode import Rows
 from cjasync._endpoint import Endpoint
 from cjasync._params import countries, text, texts
 from cjasync.models.variant import Variant
@@ -12,7 +13,7 @@ from cjasync.resources._resource import Resource
 
 VariantFeature = Literal["enable_inventory"]
 
-QUERY: Endpoint[tuple[Variant, ...]] = Endpoint(
+QUERY: Endpoint[Rows[Variant]] = Endpoint(
     method="GET",
     path="product/variant/query",
     answer=list[Variant],
@@ -49,7 +50,7 @@ class Variants(Resource):
         product_sku: str | None = None,
         variant_sku: str | None = None,
         country_code: str | None = None,
-    ) -> Coroutine[Any, Any, tuple[Variant, ...]]:
+    ) -> Coroutine[Any, Any, Rows[Variant]]:
         """All variants of one product, named by exactly one of `pid`, `product_sku` and `variant_sku`.
 
         GET product/variant/query (document 2.1), 10 points. Lengths are in mm, weights in grams, prices in USD.

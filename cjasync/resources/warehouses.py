@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
+from cjasync._decode import Rows
 from cjasync._endpoint import Endpoint
 from cjasync.models.warehouse import Warehouse
 from cjasync.resources._resource import Resource
 
-GLOBAL_LIST: Endpoint[tuple[Warehouse, ...]] = Endpoint(
+GLOBAL_LIST: Endpoint[Rows[Warehouse]] = Endpoint(
     method="GET",
     path="product/globalWarehouseList",
     answer=list[Warehouse],
@@ -23,7 +24,7 @@ class Warehouses(Resource):
 
     __slots__ = ()
 
-    def global_list(self) -> Coroutine[Any, Any, tuple[Warehouse, ...]]:
+    def global_list(self) -> Coroutine[Any, Any, Rows[Warehouse]]:
         """All areas that CJ ships from.
 
         GET product/globalWarehouseList (document 1.3), 0 points.
