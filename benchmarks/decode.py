@@ -18,7 +18,8 @@ from benchmarks.frame.compare import COPY, Comparison, compare
 from benchmarks.frame.fresh import in_fresh_process
 from benchmarks.frame.memory import resident
 from benchmarks.frame.plain import envelope_of, pydantic_of
-from cjasync._decode import AnswerDecoder, Envelope
+from cjasync._decode import AnswerDecoder
+from cjasync._envelope import Envelope
 from cjasync.models._pages import ListData, SearchData
 from cjasync.models.product import ListedProduct, SearchProduct
 
@@ -29,10 +30,10 @@ ANSWERS: dict[str, tuple[str, str, Any, Any]] = {
     "search": (SEARCH, "product/listV2, 100 rows", SearchData[SearchProduct], SearchProduct),
 }
 # What makes a row of product/list unreadable: the decoder sees some at once, others only a look at the column finds.
-SPOILT: dict[str, dict[str, Any]] = {
-    "an object for a text": {"productSku": {"unexpected": [1, 2]}},
-    "a price that is none": {"sellPrice": "ask us"},
-    "no id": {"pid": None},
+SPOILT: dict[str, Callable[[int], dict[str, Any]]] = {
+    "an object for a text": lambda n: {"productSku": {"unexpected": [n]}},
+    "a price that is none": lambda n: {"sellPrice": f"ask us {n}"},
+    "no id": lambda n: {"pid": None},
 }
 SHARES = {"1 of 200": 1, "10 %": 20, "half": 100, "all": 200}
 HELD_PAGES = 250
@@ -97,12 +98,12 @@ def measure_spoilt(folder: str, rounds: int, seconds: float) -> Any:
     return msgspec.to_builtins(compare(ways, rounds=rounds, seconds=seconds))
 
 
-def spoil(body: bytes, count: int, fields: dict[str, Any]) -> bytes:
+def spoil(body: bytes, count: int, fields: Callable[[int], dict[str, Any]]) -> bytes:
     """The page with so many rows made unreadable, evenly spread, the last one among them."""
     page = msgspec.json.decode(body)
     rows = page["data"]["list"]
     for n in range(count):
-        rows[-1 - n * len(rows) // count] |= fields
+        rows[-1 - n * len(rows) // count] |= fields(n)
     return msgspec.json.encode(page)
 
 

@@ -11,8 +11,9 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from cjasync._decode import AnswerDecoder, Envelope, Malformed, decode_envelope
+from cjasync._decode import AnswerDecoder
 from cjasync._endpoint import Endpoint
+from cjasync._envelope import Envelope, Malformed, decode_envelope
 from cjasync.errors import (
     CODES,
     AlreadyExistsError,

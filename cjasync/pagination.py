@@ -19,10 +19,11 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from cjasync import hooks as events
-from cjasync._decode import PageRows, Skipped
+from cjasync._decode import PageRows
 from cjasync._endpoint import Endpoint, Paging
 from cjasync._engine import Engine
 from cjasync._prefetch import in_order
+from cjasync._rows import Skipped
 from cjasync.errors import BadResponseError, CJError, OutOfReachError, ParameterError
 
 T = TypeVar("T")

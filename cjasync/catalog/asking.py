@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from cjasync import hooks as events
-from cjasync._decode import PageRows, Skipped
+from cjasync._decode import PageRows
 from cjasync._engine import Engine
+from cjasync._rows import Skipped
 from cjasync.catalog.entry import Skip
 from cjasync.catalog.filters import Wanted
 from cjasync.catalog.question import Answer, Question, Row

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from cjasync._decode import Skipped
+from cjasync._rows import Skipped
 from cjasync.catalog.sinks import Batch
 from cjasync.errors import OutOfReachError
 from cjasync.pagination import Cursor, Pager

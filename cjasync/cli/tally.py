@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from cjasync import hooks
-from cjasync._decode import Skipped
+from cjasync._rows import Skipped
 from cjasync.config import Plan
 
 _WINDOW = 5.0  # seconds over which the pace is measured

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from cjasync._decode import Envelope, Malformed, decode_envelope
 from cjasync._endpoint import Endpoint
+from cjasync._envelope import Envelope, Malformed, decode_envelope
 from cjasync.drift.example import HIDDEN, example, hide, secrets_in, shorten
 from cjasync.drift.known import Known, complete, known, requires
 from cjasync.drift.report import Change, DriftReport

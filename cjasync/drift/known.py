@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from cjasync._decode import Envelope
+from cjasync._envelope import Envelope
 from cjasync.models._build import nested
 from cjasync.models._model import Model
 from cjasync.models._pages import SearchGroup

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from operator import attrgetter
 from typing import Any
 
 from cjasync.models import _values as values
-from cjasync.models._kinds import Check
+from cjasync.models._kinds import Kind
 from cjasync.models._model import Field, M, Model
-from cjasync.models._values import Unreadable
+from cjasync.models._values import Fault, Unreadable
 
 
 def nested(model: type[Model], field: Field) -> type[Model]:
@@ -18,53 +18,33 @@ def nested(model: type[Model], field: Field) -> type[Model]:
     return field.kind.model or model
 
 
-def readable(model: type[Model], rows: Sequence[Any]) -> bool:
-    """Whether every value of these decoded rows can be read: a column at a time, so that a clean page costs little."""
-    checks, inner = _columns(model)
-    for get, check, _ in checks:
-        if not check(map(get, rows)):
-            return False
-    for get, below, flatten in inner:
-        found = flatten(map(get, rows))
-        if found and not readable(below, found):
-            return False
-    return True
+def objections(model: type[Model], rows: Collection[Any]) -> dict[int, Fault | str]:
+    """The places of those decoded rows that hold a value that cannot be read; {} if they are clean.
 
-
-def objections(model: type[Model], rows: Sequence[Any]) -> dict[int, str]:
-    """The places of the rows that `readable` objects to, each with the wire name of a field to blame, where known."""
-    found: dict[int, str] = {}
-    present = [(place, row) for place, row in enumerate(rows) if row is not None]
-    for get, check, wired in _columns(model)[0]:
-        column = [get(row) for _, row in present]
-        if not check(column):
-            seen: dict[Any, bool] = {}
-            for (place, _), value in zip(present, column, strict=True):
-                sound = seen.get(value) if isinstance(value, Hashable) else None
-                if sound is None:
-                    sound = check((value,))
-                    if isinstance(value, Hashable):
-                        seen[value] = sound
-                if not sound:
-                    found.setdefault(place, wired)
-    for place, row in present:
-        if place not in found and _columns(model)[1] and not readable(model, (row,)):
-            found[place] = ""
+    With each stands the fault; or, where only the row's bytes can tell, the field to look at ("": any of them).
+    A column is looked at as a whole, so that a clean page costs little.
+    """
+    found: dict[int, Fault | str] = {}
+    if not rows:
+        return found
+    for get, kind, wired in _columns(model):
+        column = list(map(get, rows))
+        if kind.check is not None and not kind.check(column):
+            for place, value in enumerate(column):
+                if (reason := kind.fault(value)) is not None:
+                    # A text is the same in the row's bytes; a number that was read as a float may be exact there.
+                    found.setdefault(place, Fault(wired, reason) if isinstance(value, str) else wired)
+    for get, below in _inner(model):
+        if objections(below, _models_in(map(get, rows))):
+            for place, row in enumerate(rows):
+                if objections(below, _models_in((get(row),))):
+                    found.setdefault(place, "")
     return found
 
 
-def read_field(model: type[Model], wired: str, value: Any) -> Any:
-    """One field's value, whatever the rest of its row is like; Unreadable if the field cannot hold it."""
-    field = _by_wire(model).get(wired)
-    if field is None:
-        return value
-    try:
-        read = _build_value(model, field, value)
-        if read in (None, "") and field.required and len(field.wires) == 1:
-            raise Unreadable("is missing")
-    except Unreadable as error:
-        raise error.under(wired) from None
-    return read
+def field_of(model: type[Model], wired: str) -> Field | None:
+    """The field that has this name on the wire."""
+    return _by_wire(model).get(wired)
 
 
 @cache
@@ -73,21 +53,28 @@ def _by_wire(model: type[Model]) -> dict[str, Field]:
 
 
 _Get = Callable[[Any], Any]
-_Flatten = Callable[[Iterator[Any]], list[Any]]
 
 
 @cache
-def _columns(model: type[Model]) -> tuple[list[tuple[_Get, Check, str]], list[tuple[_Get, type[Model], _Flatten]]]:
-    """What has to be looked at: columns with a check, and columns of models."""
-    checks: list[tuple[_Get, Check, str]] = []
-    inner: list[tuple[_Get, type[Model], _Flatten]] = []
-    for field in model.__model_fields__.values():
-        for get, wired in zip(map(attrgetter, field.slots), field.wires, strict=True):
-            if field.kind.check is not None:
-                checks.append((get, field.kind.check, wired))
-            if field.kind.name in ("models", "model") and _worth_a_look(nested(model, field), {model}):
-                inner.append((get, nested(model, field), _items if field.kind.name == "models" else _present))
-    return checks, inner
+def _columns(model: type[Model]) -> list[tuple[_Get, Kind, str]]:
+    """The columns in which something could be unreadable although the decoder took it, and their names on the wire."""
+    return [
+        (attrgetter(slot), field.kind, wired)
+        for field in model.__model_fields__.values()
+        for slot, wired in zip(field.slots, field.wires, strict=True)
+        if field.kind.check is not None
+    ]
+
+
+@cache
+def _inner(model: type[Model]) -> list[tuple[_Get, type[Model]]]:
+    """The columns of models in which, or below which, there are such columns."""
+    return [
+        (attrgetter(slot), nested(model, field))
+        for field in model.__model_fields__.values()
+        for slot in field.slots
+        if field.kind.name in ("models", "model") and _worth_a_look(nested(model, field), {model})
+    ]
 
 
 def _worth_a_look(model: type[Model], above: set[type[Model]]) -> bool:
@@ -99,12 +86,15 @@ def _worth_a_look(model: type[Model], above: set[type[Model]]) -> bool:
     return any(_worth_a_look(each, above | {model}) for each in below)
 
 
-def _items(column: Iterator[Any]) -> list[Any]:
-    return [item for items in column if items for item in items]
-
-
-def _present(column: Iterator[Any]) -> list[Any]:
-    return [item for item in column if item is not None]
+def _models_in(column: Iterable[Any]) -> list[Model]:
+    """The models of a column, which holds one, a list of them, or None in each row."""
+    found: list[Model] = []
+    for value in column:
+        if isinstance(value, list):
+            found += value
+        elif value is not None:
+            found.append(value)
+    return found
 
 
 def build(model: type[M], data: Any) -> M:
@@ -118,17 +108,18 @@ def build(model: type[M], data: Any) -> M:
         names = (field.name, *field.slots[1:])
         for name, wired in zip(names, field.wires, strict=True):
             try:
-                read[name] = _build_value(model, field, data.get(wired))
+                read[name] = build_value(model, field, data.get(wired))
             except Unreadable as error:
                 raise error.under(wired) from None
         if field.required and read[field.name] in (None, ""):
-            raise Unreadable("is missing", field.wires[0])
+            raise Unreadable("is missing").under(field.wires[0])
     return model(**read)
 
 
-def _build_value(model: type[Model], field: Field, value: Any) -> Any:
+def build_value(model: type[Model], field: Field, value: Any) -> Any:
+    """One field's value; `Unreadable` if the field cannot hold it."""
     kind = field.kind
-    if kind.model is None and kind.name != "models":
+    if kind.is_plain:
         return kind.read(value)
     if isinstance(value, str):
         value = values.read_json(value)

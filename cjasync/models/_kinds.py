@@ -30,13 +30,15 @@ _SpanText = Annotated[str, Meta(pattern=values.SPAN_OR_NOTHING)]
 _NumberText = Annotated[str, Meta(pattern=values.NUMBER_OR_NOTHING)]
 _Number = _Int64 | float | str | None
 
-Check = Callable[[Iterable[Any]], bool]
+Check = Callable[[list[Any]], bool]
+"""Whether every value of a column can be read."""
 
 
 class Kind(Struct, frozen=True):
     """How one type is stored (`wire`), read (`read`) and checked a column at a time.
 
     check: None where the decoder has let nothing through that could not be read.
+    text_fault: what is wrong with a text, without the price of an exception; None where `read` has to tell.
     required: what is stored where the value must be there.
     """
 
@@ -45,13 +47,29 @@ class Kind(Struct, frozen=True):
     read: Callable[[Any], Any]
     lazy: bool = True
     check: Check | None = None
+    text_fault: Callable[[str], str | None] | None = None
     model: type[Model] | None = None
     required: Any = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds no models."""
+        return self.name not in ("model", "models")
 
-def _readable(read: Callable[[Any], Any], column: Iterable[Any]) -> bool:
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a value that was let through; None if it can be read."""
+        if self.text_fault is not None and isinstance(value, str):
+            return self.text_fault(value)
+        try:
+            self.read(value)
+        except Unreadable as error:
+            return error.reason
+        return None
+
+
+def _can_read(read: Callable[[Any], Any], values: Iterable[Any]) -> bool:
     try:
-        for value in column:
+        for value in values:
             read(value)
     except Unreadable:
         return False
@@ -59,16 +77,16 @@ def _readable(read: Callable[[Any], Any], column: Iterable[Any]) -> bool:
 
 
 def _each(read: Callable[[Any], Any]) -> Check:
-    return lambda column: _readable(read, column)
+    return lambda column: _can_read(read, column)
 
 
-def _new(read: Callable[[Any], Any], known: dict[Any, Any]) -> Check:
-    # Only what was never seen before is parsed; the rest is one set operation for the whole page.
-    return lambda column: _readable(read, set(column).difference(known))
+def _unless(known: set[Any], read: Callable[[Any], Any]) -> Check:
+    # On a page that holds nothing new this is one comparison of sets; otherwise only what is new is read.
+    return lambda column: known.issuperset(column) or _can_read(read, set(column).difference(known))
 
 
 def _texts_among(read: Callable[[Any], Any]) -> Check:
-    return lambda column: _readable(read, [value for value in column if type(value) is str])
+    return lambda column: _can_read(read, [value for value in column if type(value) is str])
 
 
 NATIVE: dict[Any, Kind] = {
@@ -77,9 +95,21 @@ NATIVE: dict[Any, Kind] = {
     bool: Kind("bool", bool | None, values.read_bool, lazy=False, required=bool),
 }
 LAZY: dict[Any, Kind] = {
-    Decimal: Kind("decimal", _Number, values.read_decimal, check=_new(values.read_decimal, {None: None})),
-    Price: Kind("price", _Number, values.read_price, check=_new(values.read_price, values.known_prices)),
-    Weight: Kind("weight", _Number, values.read_weight, check=_new(values.read_weight, values.known_weights)),
+    Decimal: Kind("decimal", _Number, values.read_decimal, check=_unless({None}, values.read_decimal)),
+    Price: Kind(
+        "price",
+        _Number,
+        values.read_price,
+        check=_unless(values.known_prices, values.read_price),
+        text_fault=values.span_fault,
+    ),
+    Weight: Kind(
+        "weight",
+        _Number,
+        values.read_weight,
+        check=_unless(values.known_weights, values.read_weight),
+        text_fault=values.span_fault,
+    ),
     datetime: Kind("time", _Millis | str | None, values.read_time, check=_texts_among(values.read_time)),
     tuple[str, ...]: Kind("texts", list[str] | str | None, values.read_texts),
     tuple[Decimal, ...]: Kind("numbers", Any, values.read_numbers, check=_each(values.read_numbers)),

@@ -2,7 +2,7 @@
 
 Decoding stays one pass of C: a field that CJ sends in many shapes (a price, a time, a list in a string) is stored as it
 came and read when it is asked for, which costs nothing for the fields nobody looks at. Nothing unreadable gets that
-far: `_build.readable` looks at a whole page a column at a time, and the row that fails is taken out and reported.
+far: `_build.objections` looks at a whole page a column at a time, and the row that fails is taken out and reported.
 
 A model is declared with the types its users see::
 
@@ -126,7 +126,9 @@ class ModelMeta(StructMeta):
                     namespace[slot] = None
         namespace["__annotations__"] = slots
         docs = namespace.pop("__field_docs__", {})
-        cls: Any = super().__new__(mcls, name, bases, namespace, rename=wires, kw_only=True, frozen=True, **options)
+        cls: Any = super().__new__(
+            mcls, name, bases, namespace, rename=wires, kw_only=True, frozen=True, gc=False, **options
+        )
         for field in fields.values():
             if field.slots[0] != field.name:
                 # The decoder fills slots by position, so the descriptor may move and leave its name to a property.

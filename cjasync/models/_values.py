@@ -19,12 +19,14 @@ from msgspec import Struct
 from cjasync.config import CHINA_TIME
 
 _EXACT_DIGITS = 15
+_NUMBERS = (int, float, Decimal)
+_AS_SENT = (str, int, float, type(None))
 _EMPTY = frozenset(("", "null", "NULL", "Null"))
 _MAX_MAGNITUDE = 140  # 40 digits and an exponent of two; a 400-digit number is damage or an attack
 _DIGITS = r"\d{1,40}(?:\.\d{1,40})?"
 _SIGNED = rf"[+-]?{_DIGITS}(?:[eE][+-]?\d{{1,2}})?"  # Java writes 0.00000000 as 0E-8
 _NUMBER = re.compile(rf"\s*({_SIGNED})\s*")
-_SPAN = re.compile(rf"\s*({_DIGITS})\s*(?:--?|[\u2013\u2014~])\s*({_DIGITS})\s*")
+_SPAN = re.compile(rf"\s*(?:({_SIGNED})|({_DIGITS})\s*(?:--?|[\u2013\u2014~])\s*({_DIGITS}))\s*")
 NUMBER_OR_NOTHING = rf"^\s*(?:{_SIGNED})?\s*$"
 SPAN_OR_NOTHING = rf"^\s*(?:{_SIGNED}|{_DIGITS}\s*(?:--?|[\u2013\u2014~])\s*{_DIGITS})?\s*$"
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
@@ -32,17 +34,32 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_MILLIS = 253_402_300_799_999  # the last millisecond of the year 9999
 
 
+class Fault(Struct, frozen=True):
+    """What is wrong with a row; `path` leads there from the row."""
+
+    path: str
+    reason: str
+
+
 class Unreadable(ValueError):
     """A value that means nothing we know; `path` leads to it from the row that holds it."""
 
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.path = path
+    path = ""
+
+    @property
+    def reason(self) -> str:
+        """What is wrong."""
+        return str(self)
+
+    @property
+    def fault(self) -> Fault:
+        """The same without the stack that an exception holds on to."""
+        return Fault(self.path, str(self))
 
     def under(self, parent: str) -> Unreadable:
-        """The same, seen from one level further out."""
-        return Unreadable(self.reason, f"{parent}{'.' if self.path and self.path[0] != '[' else ''}{self.path}")
+        """Seen from one level further out."""
+        self.path = f"{parent}{'.' if self.path and self.path[0] != '[' else ''}{self.path}"
+        return self
 
 
 class Span(Struct, frozen=True, gc=False):
@@ -118,7 +135,7 @@ def read_decimal(value: Any) -> Decimal | None:
             value = Decimal(match[1])
     if value is None:
         return None
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+    if isinstance(value, _NUMBERS) and not isinstance(value, bool):
         # 3.0 is read as 3: the two are one key to whoever remembers what was read.
         number = Decimal(repr(value).removesuffix(".0") if isinstance(value, float) else value)
         if isinstance(value, float) and len(number.as_tuple().digits) > _EXACT_DIGITS:
@@ -141,12 +158,22 @@ def read_int(value: Any) -> int | None:
     return whole
 
 
+def span_fault(value: str) -> str | None:
+    """What is wrong with a text that should be a price or a weight; None if it can be read."""
+    if _SPAN.fullmatch(value) or value.strip() in _EMPTY:
+        return None
+    return f"expected a number or a range, got {show(value)}"
+
+
 def _read_span(value: Any, cls: type[Span]) -> Span | None:
     if isinstance(value, cls):
         return value
-    if isinstance(value, str) and (match := _SPAN.fullmatch(value)) is not None:
-        low, high = Decimal(match[1]), Decimal(match[2])
-        return cls(min(low, high), max(low, high))
+    if isinstance(value, str):
+        if (fault := span_fault(value)) is not None:
+            raise Unreadable(fault)
+        if (match := _SPAN.fullmatch(value)) is not None and match[2]:
+            low, high = Decimal(match[2]), Decimal(match[3])
+            return cls(min(low, high), max(low, high))
     number = read_decimal(value)
     return None if number is None else cls(number, number)
 
@@ -154,23 +181,25 @@ def _read_span(value: Any, cls: type[Span]) -> Span | None:
 _CACHE_SIZE = 65_536
 
 
-def _remembering(cls: type[Span]) -> tuple[Callable[[Any], Any], dict[Any, Span | None]]:
-    """A reader that keeps what it has read: a catalogue has a few thousand different prices, not millions."""
+def _remembering(cls: type[Span]) -> tuple[Callable[[Any], Any], set[Any]]:
+    """A reader, and what it has read and keeps: a catalogue has a few thousand different prices, not millions."""
     seen: dict[Any, Span | None] = {}
+    known: set[Any] = set()  # the same keys: a set compares itself with a whole column at once
 
     def read(value: Any) -> Span | None:
-        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
+        if type(value) not in _AS_SENT:
             return _read_span(value, cls)  # True is 1 as a key, and what is read already needs no keeping
-        try:
+        if value in known:
             return seen[value]
-        except KeyError:
-            span = _read_span(value, cls)
-            if len(seen) >= _CACHE_SIZE:
-                seen.clear()
-            seen[value] = span
-            return span
+        span = _read_span(value, cls)
+        if len(seen) >= _CACHE_SIZE:
+            known.clear()
+            seen.clear()
+        seen[value] = span
+        known.add(value)
+        return span
 
-    return read, seen
+    return read, known
 
 
 read_price, known_prices = _remembering(Price)

@@ -25,11 +25,13 @@ FLOORS = (
         "parts of a request",
         (
             "_decode",
+            "_envelope",
             "_flights",
             "_nesting",
             "_patience",
             "_protocol",
             "_retry",
+            "_rows",
             "_transport",
             "_watchdog",
             "auth",

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import pytest
 
-from cjasync._decode import Envelope
 from cjasync._endpoint import Endpoint
+from cjasync._envelope import Envelope
 from cjasync.config import CHINA_TIME
 from cjasync.errors import ParameterError
 from cjasync.models._build import nested

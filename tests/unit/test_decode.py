@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cjasync._decode import AnswerDecoder, Malformed, PageRows, Rows, decode_envelope
+from cjasync._decode import AnswerDecoder, PageRows, Rows
+from cjasync._envelope import Malformed, decode_envelope
 from cjasync.models import FirstCategory, ListedProduct, MyProduct, Product, SearchProduct, SourcingRequest
 from cjasync.models._pages import ContentData, ListData, SearchData
 from cjasync.quota.facts import PointsInfo

@@ -195,7 +195,7 @@ def test_a_reason_is_short_and_its_path_leads_there():
         read_int("x" * 5000)
     assert len(caught.value.reason) < 100
     assert caught.value.under("[3]").under("variants").path == "variants[3]"
-    assert caught.value.under("vid").under("[3]").path == "[3].vid"
+    assert Unreadable("").under("vid").under("[3]").under("variants").path == "variants[3].vid"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,138 @@
+"""Rows one by one, where a page as a whole cannot be read: each read, put right, or reported with its bytes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import cache
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from cjasync._envelope import BROKEN, plain
+from cjasync.models._build import build, build_value, field_of, objections
+from cjasync.models._values import Fault, Unreadable
+
+
+class Skipped(Struct, frozen=True):
+    """A row that could not be read: its place on the page, its bytes, and what is wrong where."""
+
+    index: int
+    raw: bytes
+    path: str
+    reason: str
+
+
+Read = tuple[tuple[Any, ...], tuple[Skipped, ...]]
+"""The rows in their order, and those that nobody can read."""
+
+
+class RowReader:
+    """Reads the rows of one model; made once."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._decode = msgspec.json.Decoder(model, strict=False, float_hook=Decimal).decode
+
+    def read(self, raw: Sequence[Raw]) -> Read:
+        """Read each row by itself."""
+        rows: dict[int, Any] = {}
+        faults: dict[int, Fault] = {}
+        suspect, before = "", ""  # the fields that the decoder blamed last; nobody blamed is "" as well
+        for place, piece in enumerate(raw):
+            # Where one field is wrong in row after row, it is quicker to look at that alone.
+            row = self._fault_in(piece, suspect) if suspect and suspect == before else None
+            if row is None:
+                before = suspect
+                try:
+                    row = self._decode(piece)
+                    suspect = ""
+                except BROKEN as error:
+                    suspect = _blamed(error)
+                    row = self._patiently(piece, suspect)
+            if type(row) is Fault:
+                faults[place] = row
+            else:
+                rows[place] = row
+        if odd := objections(self._model, rows.values()):
+            places = list(rows)
+            self._mend(rows, faults, raw, {places[n]: why for n, why in odd.items()})
+        return _sorted_out(rows, faults, raw)
+
+    def mend(self, decoded: Sequence[Any], raw: Sequence[Raw], odd: dict[int, Fault | str]) -> Read:
+        """The decoded rows, of which those are read again, or left out, that `objections` found odd."""
+        rows, faults = dict(enumerate(decoded)), dict[int, Fault]()
+        self._mend(rows, faults, raw, odd)
+        return _sorted_out(rows, faults, raw)
+
+    def _mend(
+        self, rows: dict[int, Any], faults: dict[int, Fault], raw: Sequence[Raw], odd: dict[int, Fault | str]
+    ) -> None:
+        for place, why in odd.items():
+            row = self._patiently(raw[place], why) if isinstance(why, str) else why
+            if type(row) is Fault:
+                faults[place] = row
+                del rows[place]
+            else:
+                rows[place] = row
+
+    def _patiently(self, raw: Raw, blamed: str) -> Any:
+        """A row that the decoder would not take, or the fault in it. blamed: the field, "" where that is not known."""
+        fault = self._fault_in(raw, blamed)
+        if fault is not None:
+            return fault  # the rest need not be read
+        try:
+            return self._put_right(raw, blamed) or build(self._model, plain(raw))
+        except Unreadable as error:
+            return error.fault
+        except BROKEN as error:
+            return Fault("", f"is not JSON: {error}")
+
+    def _fault_in(self, raw: Raw, wired: str) -> Fault | None:
+        """What is wrong with that one field."""
+        field = field_of(self._model, wired)
+        if field is None:
+            return None
+        try:
+            value = _only(wired).decode(raw).value
+            value = field.kind.read(value) if field.kind.is_plain else build_value(self._model, field, value)
+        except Unreadable as error:
+            return error.under(wired).fault
+        except BROKEN:
+            return None  # the row is no object at all
+        return Fault(wired, "is missing") if value in (None, "") and field.required and len(field.wires) == 1 else None
+
+    def _put_right(self, raw: Raw, blamed: str) -> Any:
+        """The row with that one value put right, if that is all it takes."""
+        field = field_of(self._model, blamed)
+        fields = plain(raw) if field is not None else None
+        if field is None or not isinstance(fields, dict) or field.kind.lazy:
+            return None
+        fields[blamed] = build_value(self._model, field, fields.get(blamed))
+        try:
+            row = msgspec.convert(fields, self._model, strict=False)
+        except BROKEN:
+            return None
+        return None if objections(self._model, (row,)) else row
+
+
+def _sorted_out(rows: dict[int, Any], faults: dict[int, Fault], raw: Sequence[Raw]) -> Read:
+    skipped = [
+        Skipped(place, bytes(raw[place]), fault.path, fault.reason)
+        for place, fault in sorted(faults.items(), key=itemgetter(0))
+    ]
+    return tuple(rows.values()), tuple(skipped)
+
+
+def _blamed(error: Exception) -> str:
+    """The field that the decoder complained about: "... - at `$.sellPrice`"."""
+    return str(error).rpartition("at `$.")[2].rstrip("`")
+
+
+@cache
+def _only(wire: str) -> msgspec.json.Decoder[Any]:
+    """Reads one field of a row and passes over the others."""
+    fields = [("value", Any, msgspec.field(name=wire, default=None))]
+    return msgspec.json.Decoder(msgspec.defstruct("OneField", fields), float_hook=Decimal)
