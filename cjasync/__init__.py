@@ -7,8 +7,9 @@ async with CJClient.from_env() as cj:
 
 __version__ = "0.1.0"
 
-from cjasync._decode import Rows, Skipped
+from cjasync._decode import Rows
 from cjasync._raw import RawAnswer
+from cjasync._rows import Skipped
 from cjasync.bulk import Done
 from cjasync.client import CJClient
 from cjasync.config import Plan, RequestOptions, Settings
