@@ -143,22 +143,26 @@ class Rate(Struct, frozen=True):
 
     def arrived(self, state: RateState, token: int, at: int, took: int, now: int) -> None:
         """An answer came at `at`, `took` after sending: so long ago the request had surely been counted."""
-        delays = state.delays
-        by = at - max(0, took - self.travel) - delays.credit + delays.margin
         if state.flying.pop(token, None) is None:
             return
         limit, per = self.in_force(state, now)
-        at = by + per
+        delays, coming = state.delays, state.coming
+        at += delays.margin - delays.credit + per
+        if took > self.travel:
+            at -= took - self.travel
         if limit is not None and limit > STEPS:
-            step = per // STEPS
-            at = -(-at // step) * step
-        place = bisect_left(state.coming, at)
-        if place < len(state.coming) and state.coming[place] == at:
+            at += -at % (per // STEPS)
+        state.away += 1
+        if not coming or at > coming[-1]:  # nearly always: answers come in the order of time
+            coming.append(at)
+            state.counts.append(1)
+            return
+        place = bisect_left(coming, at)
+        if coming[place] == at:
             state.counts[place] += 1
         else:
-            state.coming.insert(place, at)
+            coming.insert(place, at)
             state.counts.insert(place, 1)
-        state.away += 1
 
     def stop(self, state: RateState, until: int) -> None:
         """The server wants quiet: a deadline, which nothing but time lifts."""

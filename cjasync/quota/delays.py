@@ -41,14 +41,14 @@ class Delays(Struct, array_like=True):
         if self.count >= EPOCH:
             self.old_least, self.old_total, self.old_count = self.least, self.total, self.count
             self.count = self.total = 0
-        sooner = took < self.least or not self.count
-        if sooner:
-            self.least = took
+        count = self.count = self.count + 1
         self.total += took
-        self.count += 1
         if self.margin:
             self.margin -= -(-self.margin // FADE)
-        if sooner or not self.count % ENOUGH:
+        if count == 1 or took < self.least:
+            self.least = took
+            self._conclude()
+        elif not count % ENOUGH:
             self._conclude()
 
     def _conclude(self) -> None:

@@ -69,11 +69,12 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
             claim.welcome(state, now)
         elif refusal.kind == "account":
             claim.turn_away(state)
-    if settlement.points is not None or refusal is not None:
+    place = settlement.booking.points
+    if settlement.points is not None and place is not None:
+        _reconcile(claims[place], states[place], settlement.points, settlement.charged, now, wall)
+    if refusal is not None:
         for claim, state in zip(claims, states, strict=True):
-            if claim.scope == "points" and settlement.points is not None:
-                _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
-            if refusal is not None and BUCKETS.get(refusal.kind) == claim.scope:
+            if BUCKETS.get(refusal.kind) == claim.scope:
                 _exhaust(claim, state, settlement, refusal, now, wall)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cjasync.quota.desk import Desk
 
 MANY = 1 << 40
-CALM = SECOND // 20  # so long after a full look at the clocks nothing but counting is needed
+CALM = SECOND // 4  # so long after a full look at the buckets nothing but counting is needed
 
 
 class MemoryStore:
@@ -30,6 +30,7 @@ class MemoryStore:
         self._calm_until = 0
         self._sure = 0
         self._calm: list[Booking] = []
+        self._noted: list[Settlement] = []  # to be written down before anybody looks
         self._elsewhere = False
         _stores.add(self)
 
@@ -59,6 +60,7 @@ class MemoryStore:
             )
         states = self._find(booking)
         wall = int(desk.wall() * SECOND)
+        self._catch_up(now, wall)
         blocked = book(booking.claims, states, now, wall, token, desk.who)
         if blocked is not None:
             self._disturbed()
@@ -82,7 +84,9 @@ class MemoryStore:
                 charges.append((state, claim.cost * GRAIN))
                 limit = claim.in_force(state)
                 if limit is not None:
-                    sure = min(sure, ((limit - claim.keep) * GRAIN - state.spent) // (claim.cost * GRAIN))
+                    doubt = GRAIN if claim.scope == "points" else 0  # by so much CJ may contradict us, see `_is_news`
+                    left = (limit - claim.keep) * GRAIN - state.spent - doubt
+                    sure = min(sure, left // (claim.cost * GRAIN))
         if now >= self._calm_until:
             self._disturbed()
             self._calm_until, self._sure = calm_until, sure
@@ -101,12 +105,32 @@ class MemoryStore:
         return self.try_book(booking, desk, token)
 
     def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
-        """Write down what became of requests."""
+        """Note what became of requests. It is written down at the next full look, which is when it can matter."""
         for settlement in settlements:
-            if settlement.points is not None or settlement.refusal is not None:
+            self._noted.append(settlement)
+            if settlement.refusal is not None or (settlement.points is not None and self._is_news(settlement)):
                 self._disturbed()
-            settle(settlement, self._find(settlement.booking), desk.ns(), int(desk.wall() * SECOND))
         return True
+
+    def _is_news(self, settlement: Settlement) -> bool:
+        """Whether CJ sees a point or more less than we do, or another budget than we thought: that ends the calm."""
+        n, points = settlement.booking.points, settlement.points
+        if n is None or points is None:
+            return False
+        claim, state = settlement.booking.claims[n], self._find(settlement.booking)[n]
+        limit = claim.in_force(state)
+        if limit is None or settlement.charged < state.newest:
+            return False
+        if points.remaining is None or points.total not in (limit, None):
+            return True
+        left: int = limit * GRAIN - (settlement.charged - state.returned)
+        return points.remaining * GRAIN <= left - GRAIN
+
+    def _catch_up(self, now: int, wall: int) -> None:
+        for settlement in self._noted:
+            at = now if settlement.what == "unsent" else settlement.at
+            settle(settlement, self._find(settlement.booking), at, wall + at - now)
+        self._noted.clear()
 
     async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
         """Write down what became of requests."""
@@ -114,6 +138,7 @@ class MemoryStore:
 
     async def read(self, prefix: str, desk: Desk) -> tuple[int, dict[str, State]]:
         """The moment on the buckets' clock, and the buckets whose keys begin so."""
+        self._catch_up(desk.ns(), int(desk.wall() * SECOND))
         return desk.ns(), {key: state for key, state in self._states.items() if key.startswith(prefix)}
 
     async def aclose(self) -> None:

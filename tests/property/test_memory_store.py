@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cjasync.quota import MemoryStore
-from cjasync.quota.bucket import DAY, SECOND, Budget, Rate
-from cjasync.quota.facts import Refusal
+from cjasync.quota.bucket import DAY, GRAIN, SECOND, Budget, Rate
+from cjasync.quota.facts import PointsInfo, Refusal
 from cjasync.quota.ledger import Settlement, book, settle
 from cjasync.quota.state import NotBefore
 from cjasync.quota.tickets import Booking, Ticket
@@ -31,36 +31,48 @@ class Clockwork:
         return (START + self.now) / 1e9
 
 
-def kinds(qps: int, calls: int, points: int) -> list[tuple]:
+def kinds(qps: int, calls: int, points: int, trickles: bool) -> list[tuple]:
     rate = Rate("rate", "account", qps)
+
+    def spend(cost: int, keep: int = 0) -> Budget:
+        return Budget("points", "points", points, cost, keep, trickles)
+
     return [
-        (Budget("calls", "calls", calls), Budget("points", "points", points, 50), rate),
-        (Budget("calls", "calls", calls, keep=2), Budget("points", "points", points, 50, keep=30), rate),
-        (Budget("other", "calls", calls), Budget("points", "points", points, 10), rate),
+        (Budget("calls", "calls", calls), spend(50), rate),
+        (Budget("calls", "calls", calls, keep=2), spend(50, keep=30), rate),
+        (Budget("other", "calls", calls), spend(10), rate),
         (Budget("free", "calls", None), rate),
     ]
 
 
 step = st.tuples(
-    st.sampled_from([0, 0, 0, 1, 30, 51, 400, 1000]),
-    st.sampled_from(["book"] * 6 + ["answered", "unsent", "refused"]),
+    st.sampled_from([0, 0, 0, 0, 1, 30, 51, 400, 1000, 61_000]),
+    st.sampled_from(["book"] * 6 + ["answered", "reported", "reported", "unsent", "refused"]),
     st.integers(0, 9),
+    st.sampled_from([0, 0, 0, 0, 1, -1, 7, -40]),
 )
+
+
+def report(state, limit: int, charged: int, off: int) -> PointsInfo:
+    """What CJ says is left: what we think, in whole points, or so many more; now and then it keeps another budget."""
+    left = limit - -(-(charged - state.returned) // GRAIN)
+    return PointsInfo(limit + 100 * (off == 7), None, max(0, left + off))
 
 
 @given(
-    qps=st.integers(1, 12),
-    calls=st.integers(4, 30),
-    points=st.integers(100, 2000),
+    qps=st.integers(1, 12) | st.just(200),
+    calls=st.integers(4, 60),
+    points=st.integers(100, 2000) | st.integers(50, 300),
+    trickles=st.booleans(),
     steps=st.lists(step, max_size=80),
 )
 @settings(deadline=None, max_examples=150)
-def test_the_short_cut_is_no_other_way(qps, calls, points, steps):
+def test_the_short_cut_is_no_other_way(qps, calls, points, trickles, steps):
     store, desk = MemoryStore(), Clockwork()
-    bookings = [Booking(claims) for claims in kinds(qps, calls, points)]
+    bookings = [Booking(claims) for claims in kinds(qps, calls, points, trickles)]
     states = {claim.key: claim.new() for booking in bookings for claim in booking.claims}
-    out: dict[int, Booking] = {}
-    for token, (pause, kind, n) in enumerate(steps):
+    out: dict[int, tuple[Booking, int]] = {}
+    for token, (pause, kind, n, off) in enumerate(steps):
         desk.now += pause * MS
         if kind == "book":
             booking = bookings[n % len(bookings)]
@@ -69,7 +81,7 @@ def test_the_short_cut_is_no_other_way(qps, calls, points, steps):
             verdict = store.try_book(booking, desk, token)
             assert (blocked is None) == isinstance(verdict, Ticket)
             if blocked is None:
-                out[token] = booking
+                out[token] = booking, states["points"].charged
                 assert verdict.charged in (0, states["points"].charged)
             else:
                 assert type(verdict) is type(blocked)
@@ -78,11 +90,13 @@ def test_the_short_cut_is_no_other_way(qps, calls, points, steps):
                 assert abs(moment(verdict) - moment(blocked)) < MS, "but for the rounding of the wall clock"
         elif out:
             known = list(out)[n % len(out)]
-            booking = out.pop(known)
-            facts = ()
+            booking, charged = out.pop(known)
+            told, facts = None, ()
+            if kind == "reported" and booking.points is not None:
+                told = report(states["points"], points, charged, off)
             if kind == "refused":
                 facts = (Refusal(kind="qps", times=qps, seconds=1), "account", desk.now + 80 * MS)
             what = "unsent" if kind == "unsent" else "answered"
-            job = Settlement(booking, known, what, desk.now, 20 * MS, 0, None, *facts)
+            job = Settlement(booking, known, what, desk.now, 20 * MS, charged, told, *facts)
             settle(job, [states[claim.key] for claim in booking.claims], desk.now, START + desk.now)
             assert store.try_settle([job], desk)
