@@ -109,9 +109,10 @@ def _short(number: Decimal) -> str:
 
 def _in_stock(rows: Iterable[Stock]) -> str:
     """`CN 1,200, US 30`."""
-    told = (
-        f"{row.country_code or row.area_en or '?'} {row.total_inventory:,}"
-        for row in rows
-        if row.total_inventory is not None
-    )
-    return safe(", ".join(told))
+    return safe(", ".join(f"{row.country_code or row.area_en or '?'} {_units(row)}" for row in rows))
+
+
+def _units(row: Stock) -> str:
+    """What CJ states, and what its warehouses add up to where that is something else."""
+    stated = "?" if row.total_inventory is None else f"{row.total_inventory:,}"
+    return stated if row.located in (None, row.total_inventory) else f"{stated} ({row.located:,} by warehouse)"

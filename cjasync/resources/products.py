@@ -136,6 +136,7 @@ class Products(Resource):
         """List products: await it for a page, iterate it for all that CJ shows.
 
         GET product/list (document 1.4), 50 points a page whatever its size. Delisted products are among the rows.
+        Prices are in USD, weights in grams.
 
         Args:
             page_num: first page, from 1.
@@ -187,7 +188,8 @@ class Products(Resource):
     ) -> Coroutine[Any, Any, Product | None]:
         """One product with its variants, named by exactly one of `pid`, `product_sku` and `variant_sku`.
 
-        GET product/query (document 1.3, Product Details), 10 points. None if CJ answers with nothing.
+        GET product/query (document 1.3, Product Details), 10 points. None if CJ answers with nothing. Prices are in
+        USD, weights in grams, lengths in mm.
 
         Args:
             pid: product id.
@@ -243,7 +245,8 @@ class Products(Resource):
     ) -> Pager[MyProduct]:
         """The account's My Products: await it for a page, iterate it for all.
 
-        GET product/myProduct/query (document 1.3, My Product List), 0 points a page.
+        GET product/myProduct/query (document 1.3, My Product List), 0 points a page. Prices are in USD, weights in
+        grams, lengths in mm.
 
         Args:
             keyword: SKU, SPU or words of the name.

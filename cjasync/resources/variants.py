@@ -74,7 +74,7 @@ class Variants(Resource):
     ) -> Coroutine[Any, Any, Variant | None]:
         """One variant; None if CJ answers with nothing.
 
-        GET product/variant/queryByVid (document 2.2), 10 points.
+        GET product/variant/queryByVid (document 2.2), 10 points. Lengths are in mm, weights in grams, prices in USD.
 
         Args:
             vid: variant id.

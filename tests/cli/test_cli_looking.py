@@ -11,7 +11,10 @@ import pytest
 
 from cjasync.catalog.sinks import read_rows
 from cjasync.cli import demo as demo_module
+from cjasync.cli import show as show_module
+from cjasync.models._build import build
 from cjasync.models.product import ListedProduct
+from cjasync.models.stock import Stock
 
 
 def words_of(product):
@@ -43,6 +46,20 @@ def test_show_tells_a_product_its_variants_and_their_stock(cj, cjasync):
     assert by_id.stdout.startswith(product["name_en"] + "\n")
     for variant in told["product"]["variants"]:
         assert variant["vid"] in by_id.stdout
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"countryCode": "CN", "totalInventoryNum": 2097}, "CN 2,097"),
+        ({"countryCode": "CN", "totalInventory": 5, "stock": [{"inventory": 2, "factoryInventory": 3}]}, "CN 5"),
+        ({"totalInventoryNum": 2097, "stock": [{"inventory": 13505}]}, "? 2,097 (13,505 by warehouse)"),
+        ({"areaEn": "China Warehouse", "stock": [{"inventory": 4}]}, "China Warehouse ? (4 by warehouse)"),
+        ({"countryCode": "US"}, "US ?"),
+    ],
+)
+def test_show_prefers_neither_count_of_stock(row, shown):
+    assert show_module._in_stock([build(Stock, row)]) == shown
 
 
 def test_usage_counts_what_was_asked(cj, cjasync):
