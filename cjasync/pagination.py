@@ -62,7 +62,8 @@ class Cursor(Struct, frozen=True):
 class Page(Struct, Generic[T], frozen=True):
     """One page. Iterates and indexes like the tuple of its items.
 
-    total: rows that match, as CJ counts them. skipped: rows that could not be read, with their bytes.
+    total: rows that match, as CJ counts them; unreachable: those of them that lie beyond CJ's window, on no page.
+    skipped: rows that could not be read, with their bytes.
     cursor: the next page, None on the last. data: CJ's own figures around the rows.
     """
 
@@ -73,6 +74,7 @@ class Page(Struct, Generic[T], frozen=True):
     skipped: tuple[Skipped, ...] = ()
     cursor: Cursor | None = None
     data: Any = None
+    unreachable: int = 0
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
@@ -221,7 +223,7 @@ class _Listing(Generic[T]):
         if page.total is None:  # nothing says where the end is: one page at a time, until one is short
             self.last = page.number + 1 if page.cursor is not None else page.number
         else:
-            reach = self._reach()
+            reach = self._reach(page.size)
             self.last = math.ceil((page.total if reach is None else min(page.total, reach)) / page.size)
         return True
 
@@ -239,7 +241,7 @@ class _Listing(Generic[T]):
 
     def finished(self) -> None:
         """All reachable pages were handed out. Whatever lies beyond the window is said, never left out in silence."""
-        total, reach, path = self._total, self._reach(), self._endpoint.path
+        total, reach, path = self._total, self._reach(self._size), self._endpoint.path
         if total is None or reach is None:
             return
         if total > reach:
@@ -261,7 +263,9 @@ class _Listing(Generic[T]):
         size = self._size_of(number, count, total, data.page_size if data is not None else None)
         more = number * size < total if total is not None else count >= size
         cursor = Cursor(start.path, start.params, number + 1, start.size) if more else None
-        return Page(got.rows, number, size, total, got.skipped, cursor, data)
+        reach = self._reach(size)
+        unreachable = 0 if total is None or reach is None else max(0, total - reach)
+        return Page(got.rows, number, size, total, got.skipped, cursor, data, unreachable)
 
     def _size_of(self, number: int, count: int, total: int | None, told: int | None) -> int:
         """Rows a page. CJ's text says "20, fixed" beside "200 at most", so what was asked for is not believed."""
@@ -273,13 +277,13 @@ class _Listing(Generic[T]):
         short = 0 < count < asked and total is not None and (number - 1) * asked + count < total
         return count if number == self.first and short else asked
 
-    def _reach(self) -> int | None:
+    def _reach(self, size: int) -> int | None:
         """Rows that CJ shows of any one question, in whole pages: it refuses one that goes beyond its window."""
         paging, plan = self._paging, self._engine.services.plan
         window: int | None = getattr(plan, paging.window) if paging.window is not None else None
-        reaches = [window // self._size * self._size] if window is not None else []
+        reaches = [window // size * size] if window is not None else []
         if paging.max_page is not None:
-            reaches.append(paging.max_page * self._size)
+            reaches.append(paging.max_page * size)
         return min(reaches, default=None)
 
     def _tell(self, page: Page[T]) -> None:

@@ -13,6 +13,7 @@ from cjasync.catalog.entry import Kind, Standing
 from cjasync.catalog.gone import Gone
 from cjasync.catalog.question import Region
 from cjasync.catalog.sinks import Batch, Sink
+from cjasync.catalog.sinks.pace import Pace
 from cjasync.catalog.staging import Staging
 from cjasync.catalog.tokens import seq_of
 from cjasync.errors import CheckpointError, CJError
@@ -40,7 +41,7 @@ class Delivery(Struct, frozen=True):
 class Transfer:
     """Brings a walk into a sink, and what it asked beside into another.
 
-    pages: written between two commits. unseen: which of some products the walk has not met.
+    pages: written between two commits, at most. unseen: which of some products the walk has not met.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Transfer:
         self._sinks: list[Any] = [sink] if details is None else [sink, details]
         self._updates = bool(getattr(sink, "upserts", False))  # the rows of an earlier walk are still in it
         self._pages = pages
+        self._pace = Pace()
         self._unseen = unseen
         self._gone: Gone | None = None
 
@@ -89,7 +91,7 @@ class Transfer:
                             for region in delivery.certified:
                                 await gone.bury(region, delivery.rows.fetched_at)
                     token, pages = delivery.token, pages + 1
-                    if pages >= self._pages:
+                    if pages >= self._pages or self._pace.due:
                         await self._commit(token)
                         token, pages = None, 0
             report = self._walk.report
@@ -103,8 +105,9 @@ class Transfer:
             raise
 
     async def _commit(self, token: bytes) -> None:
-        for sink in self._sinks:
-            await sink.commit(token)
+        with self._pace.committing():
+            for sink in self._sinks:
+                await sink.commit(token)
         self._walk.commit(token)
         if self._gone is not None:  # they count once they are safe
             self._staging.tally.tombstones += self._gone.count

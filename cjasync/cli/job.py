@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
@@ -13,12 +14,14 @@ from cjasync.catalog.sinks import open_sink
 from cjasync.cli.progress import shown
 from cjasync.cli.source import PagerSource
 from cjasync.cli.tally import Tally
-from cjasync.cli.walking import With, summary, walk_into
+from cjasync.cli.walking import With, most_requests, summary, walk_into
+from cjasync.cli.watching import watched
+from cjasync.cli.words import going_on
 from cjasync.cli.writing import write_all
 from cjasync.client import CJClient
 from cjasync.errors import OutOfReachError, ParameterError
 from cjasync.models.product import ListedProduct, SearchProduct
-from cjasync.pagination import Pager
+from cjasync.pagination import Page, Pager
 
 Api = Literal["list", "list_v2"]
 MODELS: dict[str, Any] = {"list": ListedProduct, "list_v2": SearchProduct}
@@ -28,7 +31,7 @@ PATHS: dict[str, str] = {"list": "product/list", "list_v2": "product/listV2"}
 class Result(Struct, frozen=True, kw_only=True):
     """The summary, as `--json` prints it.
 
-    products: rows written, those of a run that was continued included. unique: different products in the file.
+    products: rows that CJ sent, those of a run that was continued included. unique: different products in the file.
     unreachable: products that CJ counts and does not show. seconds, pages, requests, points: of this run.
     walk: the report of a walk beyond CJ's window, over all its runs.
     """
@@ -83,6 +86,15 @@ class Job(Struct, frozen=True, kw_only=True):
         pager: Pager[Any] = getattr(cj.products, self.api)(**arguments)
         return pager if self.concurrency is None else pager.concurrently(self.concurrency)
 
+    def requests(self, first: Page[Any], window: int | None) -> tuple[int, int]:
+        """At least and about at most how many requests everything takes, judged by the first page."""
+        shown = (first.total or 0) - first.unreachable
+        if window is None or not self.walks(window):
+            least = max(1, math.ceil(shown / first.size))
+            return least, least
+        total = shown + first.unreachable
+        return max(1, math.ceil(total / first.size)), most_requests(total, first.size, window)
+
     async def run(self, cj: CJClient, tally: Tally, console: Console) -> Result:
         """Pull. However it ends, what was fetched is in the partial file, and the next run goes on there."""
         self.pager(cj)  # checks the filters before a file is touched
@@ -92,14 +104,16 @@ class Job(Struct, frozen=True, kw_only=True):
             raise ParameterError("--with is for a walk over product/list, without paging and order of your own")
         question = self._question(cj.config.base_url)
         async with await open_sink(self.out, MODELS[self.api], question=question, fresh=self.fresh) as sink:
+            tally.sinks.append(sink)
             tally.earlier = sink.rows
             unreachable = 0
             if sink.token is not None:
-                console.print(f"Going on with {sink.partial}: {sink.rows:,} products are there.", markup=False)
-            source = PagerSource(lambda cursor: self.pager(cj, cursor), sink.token)
+                console.print(going_on(sink.partial, sink.rows), markup=False)
+            source = PagerSource(lambda cursor: self.pager(cj, cursor), sink.token, part_ok=self.incomplete_ok)
             with shown(tally, console, self.path) as tell:
                 try:
-                    await write_all(source, sink, tally, tell)
+                    async with watched(cj, self.path, tally, tell):
+                        await write_all(source, sink, tally)
                 except OutOfReachError as error:
                     if not self.incomplete_ok:
                         raise
@@ -113,6 +127,7 @@ class Job(Struct, frozen=True, kw_only=True):
             self.out, cj, tally, console, filters=self.filters, fresh=self.fresh, wait=self.wait, with_=self.with_
         )
         tally.skipped = report.skipped
+        tally.first_skipped = next(iter(report.skipped_rows), None)
         return self._result(
             tally,
             products=report.products,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC
 
 from rich.console import Console
 from rich.text import Text
@@ -72,13 +73,16 @@ def facts(tally: Tally) -> str:
     ]
     if tally.points_left is not None:
         told.append(f"{tally.points_left:,} points left")
+    if tally.waiting_until is not None:
+        told.append(f"waiting until {tally.waiting_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
     if (left := seconds_left(tally)) is not None:
         told.append(f"{duration(left)} to go")
     return " · ".join(told)
 
 
 def seconds_left(tally: Tally) -> float | None:
-    """Until the last product at the pace so far."""
+    """Until the last product at the pace so far, or as the limits allow where that takes longer."""
     if not tally.total or not tally.products or tally.seconds < 1:
         return None
-    return max(0, tally.total - tally.earlier - tally.products) * tally.seconds / tally.products
+    left = max(0, tally.total - tally.earlier - tally.products)
+    return max(left * tally.seconds / tally.products, tally.limits_need or 0)

@@ -127,32 +127,36 @@ def show(common: Common, result: Result, tally: Tally) -> None:
         note(common, f"{result.products - result.unique:,} rows came again; the newest row of each product stays")
     if result.unreachable:
         note(common, f"{result.unreachable:,} products that match are out of reach; narrower filters would show them")
-    if tally.first_skipped is not None:
-        first = tally.first_skipped
-        note(common, f"{result.skipped:,} rows could not be read; the first: {first.path}: {first.reason}")
+    if first := tally.first_skipped:
+        note(common, f"{counted(result.skipped, 'row')} could not be read; the first: {first.path}: {first.reason}")
 
 
 def _broken_off(common: Common, job: Job, tally: Tally, error: CJError | None) -> None:
     """What happened, and where what was fetched is."""
-    partial = Path(f"{job.out}.partial")
-    kept = tally.earlier + tally.products if partial.exists() else 0
+    from cjasync.catalog.sinks import hint_for
+
+    kept = [sink for sink in tally.sinks if sink.committed and sink.partial.exists()]
     if common.json:
         told = (
             {"error": "Interrupted", "message": "interrupted", "exit_code": INTERRUPTED}
             if error is None
             else as_json(error)
         )
-        print_json({**told, "products": kept, "partial": str(partial) if kept else None})
+        rows = kept[0].committed if kept else 0
+        print_json({**told, "products": rows, "partial": str(kept[0].partial) if kept else None})
         return
     if error is None:
         common.loud.print("[bold]Interrupted.[/]")
     else:
         tell(common, error)
-    if kept:
-        again = "the same command without --fresh" if job.fresh else "the same command"
-        if isinstance(error, OutOfReachError):
-            again += " and --incomplete-ok makes the file of them; it"
-        common.loud.print(f"{kept:,} products are safe in {safe(str(partial))}; {again} goes on there.")
+    again = "the same command without --fresh" if job.fresh else "the same command"
+    if isinstance(error, OutOfReachError):
+        again += " and --incomplete-ok makes the file of them; it"
+    for sink in kept:
+        what = "products are" if sink is kept[0] else "rows are"
+        common.loud.print(f"{sink.committed:,} {what} safe in {safe(sink.partial)}; {again} goes on there.")
+        if hint := hint_for(sink.path, sink.partial):
+            common.loud.print(safe(hint))
 
 
 async def _estimate(common: Common, cj: CJClient, job: Job) -> None:
@@ -160,15 +164,23 @@ async def _estimate(common: Common, cj: CJClient, job: Job) -> None:
     page = await job.pager(cj)
     if page.total is None:
         raise ConfigError(f"{job.path} does not say how many products match")
-    requests = -(-page.total // page.size)
-    told = await cj.estimate(job.path, requests)
+    least, most = job.requests(page, cj.config.plan.list_window)
+    told = await cj.estimate(job.path, most)
+    unreachable = 0 if job.walks(cj.config.plan.list_window) else page.unreachable
     if common.json:
-        print_json({"products": page.total, **msgspec.structs.asdict(told)})
+        facts = {"products": page.total, "unreachable": unreachable, "least_requests": least}
+        print_json({**facts, **msgspec.structs.asdict(told)})
         return
     common.out.print(f"[bold]{counted(page.total, 'product')}[/] {'matches' if page.total == 1 else 'match'}")
+    if unreachable:
+        common.out.print(f"{unreachable:,} of them are out of reach; --incomplete-ok takes the others")
+    price = told.points // told.requests
+    exact = most - least <= 1  # the first page is asked again
+    span, points = ("", "") if exact else (f"{least:,} to about ", f"{least * price:,} to about ")
+    limited = "" if told.limited_by == "nothing" else f" (limited by {told.limited_by})"
     common.out.print(
-        f"{counted(told.requests, 'request')}, {counted(told.points, 'point')}, {duration(told.seconds)} "
-        f"(limited by {told.limited_by}), done by {told.ends_at:%Y-%m-%d %H:%M} UTC"
+        f"{span}{counted(told.requests, 'request')}, {points}{counted(told.points, 'point')}, "
+        f"{duration(told.seconds)}{limited}, done by {told.ends_at:%Y-%m-%d %H:%M} UTC"
     )
     if job.with_ is not None:
         from cjasync.catalog.details import DETAILS

@@ -13,7 +13,7 @@ from msgspec import Struct
 from cjasync._rows import Skipped
 from cjasync.catalog.sinks import Batch
 from cjasync.errors import OutOfReachError
-from cjasync.pagination import Cursor, Pager
+from cjasync.pagination import Cursor, Page, Pager
 
 
 class Found(Struct, frozen=True):
@@ -49,32 +49,53 @@ class PagerSource:
     """The pages of one question, in order.
 
     pager: makes the listing, from its first page or from a cursor on. token: where an earlier run has stopped.
+    part_ok: whether what CJ shows is wanted even if that is not all.
     """
 
-    def __init__(self, pager: Callable[[str | None], Pager[Any]], token: bytes | None) -> None:
+    def __init__(self, pager: Callable[[str | None], Pager[Any]], token: bytes | None, *, part_ok: bool) -> None:
         self._pager = pager
+        self._part_ok = part_ok
         self._left = None if token is None else msgspec.json.decode(token, type=_Place)
         self.total = None if self._left is None else self._left.total
 
     async def found(self) -> AsyncGenerator[Found, None]:
-        """The rows of each page. OutOfReachError at the end of what CJ shows, also if that was reached before."""
+        """The rows of each page. OutOfReachError at the end of what CJ shows, also if that was reached before.
+
+        At the first page already, before more is spent, where a part is not wanted.
+        """
         if self._left is not None and self._left.cursor is None:
             if self._left.reachable is not None:
                 raise _cut(self._left)
             return
         pager = self._pager(None if self._left is None else self._left.cursor)
+        wanted = self._part_ok
         try:
             async with aclosing(pager.pages()) as pages:
                 async for page in pages:
+                    wanted = wanted or not page.unreachable
+                    if not wanted:
+                        break
                     self.total = page.total
                     yield Found(Batch(page.items, datetime.now(UTC)), self._token(page.cursor), page.skipped)
         except OutOfReachError as error:
             place = _Place(total=error.total, reachable=error.reachable)
             yield Found(Batch((), datetime.now(UTC)), msgspec.json.encode(place))
             raise
+        if not wanted:
+            raise _beyond(page)
 
     def _token(self, cursor: Cursor | None) -> bytes:
         return msgspec.json.encode(_Place(None if cursor is None else str(cursor), self.total))
+
+
+def _beyond(page: Page[Any]) -> OutOfReachError:
+    total = page.total or 0
+    text = (
+        f"CJ shows {total - page.unreachable} of the {total} records that match; {page.unreachable} are out of reach. "
+        "Narrow the filters, take what can be had with --incomplete-ok, or all of it with --api list and no order or "
+        "page size of your own"
+    )
+    return OutOfReachError(text, reachable=total - page.unreachable, total=total)
 
 
 def _cut(place: _Place) -> OutOfReachError:

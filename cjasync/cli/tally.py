@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cjasync import hooks
 from cjasync._rows import Skipped
 from cjasync.config import Plan
+
+if TYPE_CHECKING:
+    from cjasync.catalog.entry import Skip
+    from cjasync.catalog.sinks import FileSink
 
 _WINDOW = 5.0  # seconds over which the pace is measured
 
@@ -16,8 +23,10 @@ _WINDOW = 5.0  # seconds over which the pace is measured
 class Tally:
     """Counters of one run. `hook` goes to the client; `rows` are told by whoever writes them.
 
-    products: rows written by this run, after `earlier` ones of a run that is continued.
-    points: spent by this run, from what each answered call costs. points_left: as the last answer said.
+    products: rows of this run, after `earlier` ones of a run that is continued; total: as CJ counts them.
+    points: spent by this run, from what each answered call costs.
+    points_left: what the day has left. limits_need: seconds that the limits make the rest take, at least.
+    waiting_until: it sleeps until a budget has more. sinks: the files that are written.
     """
 
     def __init__(self, plan: Plan, costs: Mapping[str, int]) -> None:
@@ -30,8 +39,11 @@ class Tally:
         self.retried = 0
         self.points = 0
         self.points_left: int | None = None
+        self.limits_need: float | None = None
+        self.waiting_until: datetime | None = None
+        self.sinks: list[FileSink] = []
         self.skipped = 0
-        self.first_skipped: Skipped | None = None
+        self.first_skipped: Skipped | Skip | None = None
         self.total: int | None = None
         self.permitted = min((rate for rate in (plan.qps, plan.ip_qps) if rate is not None), default=None)
         self._costs = {**costs, **plan.costs}
@@ -49,7 +61,6 @@ class Tally:
                 self.retried += 1
             case hooks.Outcome(error=None):
                 self.points += self._costs.get(event.endpoint, 0)
-                self.points_left = event.points_left if event.points_left is not None else self.points_left
 
     def rows(self, count: int, skipped: tuple[Skipped, ...], total: int | None) -> None:
         """A page was written."""
@@ -58,6 +69,13 @@ class Tally:
         self.skipped += len(skipped)
         self.first_skipped = self.first_skipped or (skipped[0] if skipped else None)
         self.total = total
+
+    @property
+    def requests_left(self) -> int | None:
+        """For the rest, if it comes as the products of this run did; None as long as that cannot be told."""
+        if self.total is None or not self.products or not self.pages:
+            return None
+        return math.ceil(max(0, self.total - self.earlier - self.products) * self.pages / self.products)
 
     @property
     def seconds(self) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import math
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,15 +14,30 @@ from rich.console import Console
 from cjasync.catalog import Walk, WalkReport, walk
 from cjasync.catalog.details import DETAILS
 from cjasync.catalog.sinks import open_sink
+from cjasync.catalog.tally import Tally as WalkTally
 from cjasync.cli.progress import shown
 from cjasync.cli.tally import Tally
+from cjasync.cli.watching import watched
+from cjasync.cli.words import going_on
 from cjasync.client import CJClient
 from cjasync.models.product import ListedProduct
+from cjasync.resources._product_endpoints import LIST
 
 With = Literal["query", "stock"]
 
-_LOOK = 0.25  # seconds between two looks at how far it is
 _NOT_SHOWN = ("certificates", "facts", "skipped_rows")  # of a report in the summary: too long for a line
+
+
+def most_requests(total: int, size: int, window: int) -> int:
+    """About how many requests a walk sends at most, for `total` products, `size` a page, `window` a question.
+
+    The first page is asked again at the end. Beyond the window the catalogue is read in parts that stay a little below
+    it, and each of them costs two pages that are not full.
+    """
+    pages = math.ceil(total / size)
+    if total <= window:
+        return pages + 1
+    return pages + 2 * (math.ceil(1.1 * total / window) + 1)
 
 
 def details_file(out: Path, with_: With) -> Path:
@@ -47,7 +62,7 @@ async def walk_into(
     is_new = not await asyncio.to_thread(checkpoint.exists)
     catalogue = walk(cj, checkpoint=checkpoint, fresh=fresh, wait=wait, with_=with_, **filters)
     try:
-        return await _into(out, catalogue, tally, console, fresh=fresh, with_=with_)
+        return await _into(out, cj, catalogue, tally, console, fresh=fresh, with_=with_)
     except BaseException:
         if is_new and not tally.pages:
             await asyncio.to_thread(checkpoint.unlink, missing_ok=True)  # nothing is in it
@@ -55,48 +70,37 @@ async def walk_into(
 
 
 async def _into(
-    out: Path, catalogue: Walk, tally: Tally, console: Console, *, fresh: bool, with_: With | None
+    out: Path, cj: CJClient, catalogue: Walk, tally: Tally, console: Console, *, fresh: bool, with_: With | None
 ) -> WalkReport:
     async with AsyncExitStack() as stack:
         question = catalogue.question
         sink = await stack.enter_async_context(await open_sink(out, ListedProduct, question=question, fresh=fresh))
+        tally.sinks.append(sink)
         details = None
         if with_ is not None:
             opened = await open_sink(
                 details_file(out, with_), DETAILS[with_].model, question=f"{with_} of {question}", fresh=fresh
             )
             details = await stack.enter_async_context(opened)
+            tally.sinks.append(details)
         await stack.enter_async_context(catalogue)  # after the files, so that one that cannot be leaves nothing behind
+        standing = await catalogue.open()
+        earlier = standing.tally if standing.going else WalkTally()
+        tally.earlier = earlier.delivered
         if sink.token is not None:
-            console.print(f"Going on with {sink.partial}: {sink.rows:,} products are there.", markup=False)
-        with shown(tally, console, "product/list") as tell:
-            async with _watched(catalogue, tally, tell):
-                report = await catalogue.into(sink, details=details)
-        return report
+            console.print(going_on(sink.partial, sink.rows), markup=False)
+        elif standing.going:
+            console.print(going_on(Path(f"{out}.checkpoint"), earlier.delivered), markup=False)
 
+        def look() -> None:
+            progress = catalogue.progress
+            tally.products = max(0, progress.delivered - earlier.delivered)  # it counts from nothing until it goes on
+            tally.pages = max(0, progress.requests - earlier.requests)
+            tally.total, tally.waiting_until = progress.total, progress.waiting_until
 
-@asynccontextmanager
-async def _watched(catalogue: Walk, tally: Tally, tell: Callable[[], None]) -> AsyncGenerator[None, None]:
-    """Keep the tally up to the walk while the block runs, and once more at its end."""
-    began = catalogue.progress.requests
-
-    def look() -> None:
-        progress = catalogue.progress
-        tally.products, tally.total = progress.delivered, progress.total
-        tally.pages = progress.requests - began
-
-    async def looking() -> None:
-        while True:
-            await asyncio.sleep(_LOOK)
-            look()
-            tell()
-
-    task = asyncio.ensure_future(looking())
-    try:
-        yield
-    finally:
-        task.cancel()
-        look()
+        with shown(tally, console, LIST.path) as tell:
+            async with watched(cj, LIST.path, tally, tell, look):
+                return await catalogue.into(sink, details=details)
 
 
 def summary(report: WalkReport) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.markup import escape
 
@@ -15,6 +16,11 @@ def safe(text: object) -> str:
 def counted(number: float, one: str, many: str | None = None) -> str:
     """`1 page`, `2,000 pages`; `many` where it is not `one` with an s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def going_on(where: Path, products: int) -> str:
+    """What is said when an earlier run is continued."""
+    return f"Going on with {where}: {counted(products, 'product')} {'is' if products == 1 else 'are'} there."
 
 
 def moment(at: datetime) -> str:

@@ -1,6 +1,8 @@
 """`cjasync pull`: files that hold what CJ holds, nothing half done under the final name, going on where it stopped."""
 
 import json
+import re
+import urllib.request
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +32,12 @@ def summary(result):
     assert result.exit_code == 0, result.stderr
     (line,) = result.stdout.splitlines()
     return json.loads(line)
+
+
+def requests(cj):
+    """How many the sandbox has had."""
+    with urllib.request.urlopen(f"{cj.origin}/_sandbox/stats") as answer:
+        return json.load(answer)["requests"]
 
 
 def made_at(product):
@@ -120,12 +128,24 @@ def test_the_summary_reads_well(cj, cjasync):
 
 
 def test_a_dry_run_asks_one_page_and_writes_nothing(cj, cjasync):
+    before = requests(cj)
     result = cjasync("pull", "--out", "p.csv", "--dry-run", "--qps", "2", *cj.access)
+    assert requests(cj) == before + 1
     assert result.exit_code == 0
-    assert result.stdout.startswith("1,000 products match\n5 requests, 250 points, ")
+    assert result.stdout.startswith("1,000 products match\n6 requests, 300 points, ")  # what it does cost: see above
     assert here() == []
     told = summary(cjasync("pull", "--out", "p.csv", "--dry-run", "--json", *cj.access))
-    assert (told["products"], told["requests"], told["points"], told["days"]) == (1_000, 5, 250, 1)
+    assert (told["products"], told["requests"], told["points"], told["days"]) == (1_000, 6, 300, 1)
+
+
+def test_a_dry_run_beyond_the_window_says_what_it_may_cost(big_cj, cjasync):
+    said = cjasync("pull", "--out", "p.csv", "--dry-run", *big_cj.access).stdout
+    assert re.match(r"6,200 products match\n31 to about \d\d requests, 1,550 to about [\d,]+ points, ", said)
+    told = summary(cjasync("pull", "--out", "p.csv", "--dry-run", "--json", *big_cj.access))
+    walk = summary(cjasync("pull", "--out", "p.csv", "--json", *big_cj.access))
+    assert told["least_requests"] == 31 < told["requests"] < walk["requests"] * 2
+    said = cjasync("pull", "--out", "p.csv", "--dry-run", "--api", "list_v2", *big_cj.access).stdout
+    assert "out of reach; --incomplete-ok takes the others\n60 requests, 3,000 points" in said
 
 
 def test_a_day_that_is_used_up_ends_with_4_and_the_next_run_goes_on(cj, cjasync):
@@ -156,19 +176,30 @@ def test_another_question_does_not_go_on_with_the_partial_file(cj, cjasync):
     assert summary(cjasync("pull", "-o", "p.csv", "--min-price", "5", "--fresh", "--json", *cj.access))["unique"] > 0
 
 
-def test_what_cj_does_not_show_is_said(big_cj, cjasync):
+def test_what_cj_does_not_show_is_said_before_more_than_a_page_is_spent(big_cj, cjasync):
     pull = ["pull", "--out", "p.jsonl", "--api", "list_v2", *big_cj.access]
     listed = sum(not product["delisted"] for product in big_cj.truth().values())
+    before = requests(big_cj)
     result = cjasync(*pull)
     assert result.exit_code == 5
     assert f"{listed - 6_000} are out of reach" in result.stderr
-    assert "6,000 products are safe in p.jsonl.partial" in result.stderr
     assert "--incomplete-ok" in result.stderr
-    assert not Path("p.jsonl").exists()
+    assert requests(big_cj) == before + 1
+    assert here() == []
     told = summary(cjasync(*pull, "--incomplete-ok", "--json"))
-    assert (told["unique"], told["requests"]) == (6_000, 0)
+    assert (told["unique"], told["requests"], told["unreachable"]) == (6_000, 60, listed - 6_000)
     result = cjasync(*pull, "--incomplete-ok")
     assert f"{listed - 6_000:,} products that match are out of reach" in result.stderr
+
+
+def test_a_part_that_was_begun_is_not_taken_for_the_whole(big_cj, cjasync):
+    pull = ["pull", "--out", "p.jsonl", "--api", "list_v2", *big_cj.access]
+    assert cjasync(*pull, "--incomplete-ok", "--daily-calls", "2").exit_code == 4
+    result = cjasync(*pull)
+    assert result.exit_code == 5
+    assert "200 products are safe in p.jsonl.partial" in result.stderr
+    assert "--incomplete-ok makes the file of them" in result.stderr
+    assert summary(cjasync(*pull, "--incomplete-ok", "--json"))["unique"] == 6_000
 
 
 def test_quiet_prints_the_result_only(cj, cjasync):

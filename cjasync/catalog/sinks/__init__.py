@@ -17,7 +17,18 @@ The columns are the fields of the rows' model, the product's id first; a price o
 """
 
 from cjasync.catalog.sinks.columns import Column, Layout
-from cjasync.catalog.sinks.files import SUFFIXES, open_sink, read_rows
+from cjasync.catalog.sinks.files import SUFFIXES, hint_for, open_sink, read_rows
 from cjasync.catalog.sinks.sink import Batch, FileSink, Sink, Written
 
-__all__ = ["SUFFIXES", "Batch", "Column", "FileSink", "Layout", "Sink", "Written", "open_sink", "read_rows"]
+__all__ = [
+    "SUFFIXES",
+    "Batch",
+    "Column",
+    "FileSink",
+    "Layout",
+    "Sink",
+    "Written",
+    "hint_for",
+    "open_sink",
+    "read_rows",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,27 @@ from cjasync.models._model import Model
 
 
 class _Format(Struct, frozen=True):
+    """hint: how a partial file is opened, where that is not plain."""
+
     module: str
     sink: str
     extra: str | None = None
+    hint: str = ""
 
 
 _FORMATS = {
     ".jsonl": _Format("jsonl", "JsonLinesSink"),
-    ".jsonl.gz": _Format("jsonl", "JsonLinesSink"),
-    ".jsonl.zst": _Format("jsonl", "JsonLinesSink"),
+    ".jsonl.gz": _Format("jsonl", "JsonLinesSink", hint="It is gzip, as the final file will be: gzip -dc < {}"),
+    ".jsonl.zst": _Format("jsonl", "JsonLinesSink", hint="It is zstd, as the final file will be: zstd -dc < {}"),
     ".csv": _Format("csv", "CsvSink"),
-    ".parquet": _Format("parquet", "ParquetSink", "parquet"),
-    ".sqlite": _Format("sqlite", "SqliteSink"),
-    ".duckdb": _Format("duckdb", "DuckdbSink", "duckdb"),
+    ".parquet": _Format(
+        "parquet",
+        "ParquetSink",
+        "parquet",
+        "It is a folder of Parquet files, to pandas.read_parquet one table.",
+    ),
+    ".sqlite": _Format("sqlite", "SqliteSink", hint="It is a database, as the final file will be: sqlite3 {}"),
+    ".duckdb": _Format("duckdb", "DuckdbSink", "duckdb", "It is a database, as the final file will be: duckdb {}"),
 }
 
 SUFFIXES = tuple(_FORMATS)
@@ -56,6 +65,11 @@ async def open_sink(path: Path | str, model: type[Model], *, question: str = "",
     return sink
 
 
+def hint_for(path: Path | str, partial: Path) -> str:
+    """How people open the partial file of `path`; empty where its format says that already."""
+    return _format_of(Path(path)).hint.format(shlex.quote(str(partial)))
+
+
 def read_rows(path: Path | str, model: type[Model]) -> Iterator[dict[str, Any]]:
     """The rows of a finished file, column names to exact values, as `Layout.values` gives them for the model's rows.
 
@@ -66,12 +80,15 @@ def read_rows(path: Path | str, model: type[Model]) -> Iterator[dict[str, Any]]:
     return rows
 
 
+def _format_of(path: Path) -> _Format:
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if path.name.endswith(suffix):
+            return _FORMATS[suffix]
+    raise OutputError(f"{path}: the suffix says the format; use one of {', '.join(SUFFIXES)}")
+
+
 def _module_of(path: Path) -> tuple[Any, _Format]:
-    form = next(
-        (_FORMATS[suffix] for suffix in sorted(SUFFIXES, key=len, reverse=True) if path.name.endswith(suffix)), None
-    )
-    if form is None:
-        raise OutputError(f"{path}: the suffix says the format; use one of {', '.join(SUFFIXES)}")
+    form = _format_of(path)
     try:
         return importlib.import_module(f"cjasync.catalog.sinks.{form.module}"), form
     except ImportError as error:
