@@ -15,17 +15,20 @@ TARGETS = Path(__file__).parent.parent / "targets.toml"
 STEADY = 0.03  # a comparison whose base differs from its own copy by more than this is no comparison
 
 Outcome = Literal["met", "missed", "unsteady", "unmeasured", "left out"]
-"""unsteady: the comparison may not be judged. left out: the tool to measure it with is not installed."""
+"""unsteady: the run was too noisy to judge. left out: the tool to measure it with is not installed."""
 
 
 class Figure(Struct, frozen=True):
     """A number that a target may be about.
 
     copy: the ratio of the comparison's base to its own copy (A/A); None where the figure is a count.
+    bare: what the least that could do the same got at the same moments. A target that this misses too was missed by
+    the machine.
     """
 
     value: float
     copy: float | None = None
+    bare: float | None = None
 
     @property
     def is_steady(self) -> bool:
@@ -80,7 +83,9 @@ def judge(targets: dict[str, Target], figures: dict[str, Figure]) -> tuple[Verdi
             return "left out" if target.needs is not None and shutil.which(target.needs) is None else "unmeasured"
         if not figure.is_steady:
             return "unsteady"
-        return "met" if target.is_met_by(figure.value) else "missed"
+        if target.is_met_by(figure.value):
+            return "met"
+        return "missed" if figure.bare is None or target.is_met_by(figure.bare) else "unsteady"
 
     return tuple(
         Verdict(

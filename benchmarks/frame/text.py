@@ -8,7 +8,7 @@ from benchmarks.frame.machine import Machine
 from benchmarks.frame.result import Cell, Result, Table
 from benchmarks.frame.targets import Verdict
 
-_SIGNS = {"met": "met", "missed": "MISSED", "unsteady": "not judged: A/A is off", "unmeasured": "NOT MEASURED"}
+_SIGNS = {"met": "met", "missed": "MISSED", "unsteady": "not judged: too much noise", "unmeasured": "NOT MEASURED"}
 
 
 def terminal(result: Result) -> str:

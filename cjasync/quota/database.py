@@ -95,7 +95,7 @@ class Database:
         db.execute("COMMIT")
         db.execute("PRAGMA busy_timeout=0")
 
-    def transact(self, work: Callable[[sqlite3.Connection], T], *, spin: float = SPIN_SECONDS) -> T | None:
+    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         """Do the work under the lock, all of it or nothing. None: not open, or another process keeps the lock."""
         db = self._db
         if db is None:
@@ -103,7 +103,7 @@ class Database:
         import sqlite3
 
         try:
-            if not _begin(db, spin):
+            if not _begin(db):
                 return None
             result = work(db)
             db.execute("COMMIT")
@@ -170,8 +170,8 @@ class Database:
         return StoreError(f"{where} failed: {error} ({name or type(error).__name__})")
 
 
-def _begin(db: sqlite3.Connection, spin: float) -> bool:
-    """Take the lock, if it is free within that time."""
+def _begin(db: sqlite3.Connection) -> bool:
+    """Take the lock, if it is free within a moment."""
     import sqlite3
 
     give_up = 0.0
@@ -182,7 +182,7 @@ def _begin(db: sqlite3.Connection, spin: float) -> bool:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             now = time.perf_counter()
-            give_up = give_up or now + spin
+            give_up = give_up or now + SPIN_SECONDS
             if now >= give_up:
                 return False
             time.sleep(NAP_SECONDS)

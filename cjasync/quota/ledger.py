@@ -58,7 +58,7 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
         if settlement.what == "sent":
             claim.sent(state, token, settlement.at)
         else:
-            if refusal is None:
+            if refusal is None and (claim.limit is not None or state.said is not None):
                 state.delays.learn(settlement.took)
             claim.arrived(state, token, settlement.at, settlement.took, now)
         if refusal is not None and settlement.scope == claim.scope:

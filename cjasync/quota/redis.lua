@@ -171,7 +171,7 @@ function Rate.settle(claim, key, job)
   end
   local meta, delays = read(key), {}
   for _, field in ipairs(LEARNT) do delays[field] = meta[field] end
-  if not job.refusal then learn(delays, job.took) end
+  if not job.refusal and (claim.limit or meta.said_limit > 0) then learn(delays, job.took) end
   if redis.call('ZREM', key .. ':flying', job.token) == 1 then
     local _, per = Rate.in_force(claim, meta)
     local by = now - job.ago - math.max(0, job.took - claim.travel) - delays.credit + delays.margin

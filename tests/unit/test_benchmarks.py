@@ -38,6 +38,9 @@ def test_a_bound_itself_is_good_enough(bound, value):
         (Figure(1.0, copy=0.98), "met"),
         (Figure(1.0, copy=1.04), "unsteady"),
         (Figure(0.9, copy=0.96), "unsteady"),
+        (Figure(0.9, bare=1.1), "missed"),
+        (Figure(0.9, bare=0.95), "unsteady"),
+        (Figure(1.0, bare=0.95), "met"),
         (None, "unmeasured"),
     ],
 )
