@@ -12,9 +12,10 @@ def main() -> int:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         from cjasync.cli.commands import run
+
+        return run()
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("typer", "rich"):
             raise
         print("The command line needs two more packages: pip install 'cjasync[cli]'", file=sys.stderr)
         return 2
-    return run()

@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.main import get_command
 
 from cjasync import __version__
-from cjasync.cli.demo import demo
-from cjasync.cli.doctor import doctor
-from cjasync.cli.login import login
-from cjasync.cli.pull import pull
-from cjasync.cli.running import as_command
-from cjasync.cli.sandbox import sandbox
-from cjasync.cli.search import search
-from cjasync.cli.show import show
-from cjasync.cli.usage import usage
 
-app = typer.Typer(
-    name="cjasync",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (demo, pull, search, show, usage, sandbox, login, doctor):
-    app.command(command.__name__)(as_command(command))
+SETTINGS: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+# Each command is a function in the module of its name, and loaded when it is called: `cjasync --help` is quick.
+COMMANDS = {
+    "demo": "Pull a made-up catalogue, and compare it with the truth.",
+    "pull": "Pull products into a file.",
+    "search": "Search products by words.",
+    "show": "Show a product, its variants and their stock.",
+    "usage": "Show what every limit has left, and when it is back.",
+    "sandbox": "Run an embedded CJ on this machine, until Ctrl-C.",
+    "login": "Check the API key, and keep its tokens.",
+    "doctor": "Check that everything is as it must be.",
+}
+
+
+class _Later(TyperCommand):
+    """Stands for a command until that is called."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return _load(self.name or "").make_context(info_name, args, parent, **extra)
+
+
+def _load(name: str) -> Any:
+    from cjasync.cli.running import as_command
+
+    one = typer.Typer(**SETTINGS)
+    one.command(name)(as_command(getattr(import_module(f"cjasync.cli.{name}"), name)))
+    return get_command(one)
+
+
+app = typer.Typer(name="cjasync", no_args_is_help=True, **SETTINGS)
+for name, says in COMMANDS.items():
+    app.command(name, cls=_Later, help=says)(lambda: None)
 
 
 def _print_version(wanted: bool) -> None:

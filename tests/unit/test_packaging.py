@@ -13,6 +13,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 import cjasync
+from cjasync.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -65,6 +66,12 @@ def test_every_public_name_is_there_and_listed_by_dir() -> None:
     assert set(cjasync.__all__) <= set(dir(cjasync))
     for name in cjasync.__all__:
         assert getattr(cjasync, name) is not None
+
+
+def test_the_summary_of_each_command_is_that_of_its_function() -> None:
+    for name, says in COMMANDS.items():
+        command = getattr(import_module(f"cjasync.cli.{name}"), name)
+        assert (command.__doc__ or "").splitlines()[0] == says
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
