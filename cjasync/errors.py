@@ -183,7 +183,10 @@ class RateLimitedError(APIError):
 
 
 class QuotaExhaustedError(APIError):
-    """A budget is used up: `used` of `limit` in `bucket`, full again at `resets_at` (aware datetime)."""
+    """A budget is used up: `used` of `limit`, full again at `resets_at` (aware datetime).
+
+    `bucket` is "points", "calls" (a day, of this endpoint) or "sourcing".
+    """
 
     def __init__(
         self,

@@ -60,7 +60,8 @@ class Products(Resource):
     ) -> Pager[SearchProduct]:
         """Search products: await it for a page, iterate it for all that CJ shows (6,000 rows a question).
 
-        GET product/listV2 (document 1.2), 50 points a page whatever its size.
+        GET product/listV2 (document 1.2), 50 points a page whatever its size. What CJ tells beside the rows stands in
+        `page.data.content`: each has `related_categories`, `stores`, `key_word`.
 
         Args:
             key_word: words of the name, or a SKU; 200 characters.
