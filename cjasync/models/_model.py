@@ -78,13 +78,13 @@ class Field(Struct, frozen=True):
     required: bool
 
 
-def _property(field: Field, doc: str | None) -> property:
+def _property(field: Field) -> property:
     read = field.kind.read
     if field.kind.name == "models":
         read = lambda value: () if value is None else value if type(value) is tuple else tuple(value)  # noqa: E731
     first = attrgetter(field.slots[0])
     if len(field.slots) == 1:
-        return property(lambda self: read(first(self)), doc=doc)
+        return property(lambda self: read(first(self)))
 
     def get(self: Any) -> Any:
         # The document's other name counts only where the first says nothing.
@@ -94,7 +94,7 @@ def _property(field: Field, doc: str | None) -> property:
                 return value
         return read(first(self))
 
-    return property(get, doc=doc)
+    return property(get)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(wire,))
@@ -125,7 +125,6 @@ class ModelMeta(StructMeta):
                 if not required:
                     namespace[slot] = None
         namespace["__annotations__"] = slots
-        docs = namespace.pop("__field_docs__", {})
         cls: Any = super().__new__(
             mcls, name, bases, namespace, rename=wires, kw_only=True, frozen=True, gc=False, **options
         )
@@ -133,7 +132,7 @@ class ModelMeta(StructMeta):
             if field.slots[0] != field.name:
                 # The decoder fills slots by position, so the descriptor may move and leave its name to a property.
                 setattr(cls, field.slots[0], cls.__dict__[field.name])
-                setattr(cls, field.name, _property(field, docs.get(field.name)))
+                setattr(cls, field.name, _property(field))
         cls.__model_fields__ = {**getattr(cls, "__model_fields__", {}), **fields}
         return cls
 
