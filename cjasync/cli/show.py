@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated
@@ -31,11 +30,9 @@ async def show(
     """
     by_sku = pid.upper().startswith("CJ")
     async with common.client() as cj:
-        if by_sku:
-            product = await cj.products.query(product_sku=pid)
-            inventory = None if product is None else await cj.stock.get_inventory_by_pid(product.pid)
-        else:
-            product, inventory = await asyncio.gather(cj.products.query(pid=pid), cj.stock.get_inventory_by_pid(pid))
+        product = await (cj.products.query(product_sku=pid) if by_sku else cj.products.query(pid=pid))
+        # One after the other: stock of what does not exist would be asked for in vain.
+        inventory = None if product is None else await cj.stock.get_inventory_by_pid(product.pid)
     if product is None:
         raise NotFoundError(f"CJ answers with nothing for {pid}", endpoint="product/query")
     if common.json:
