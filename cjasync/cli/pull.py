@@ -60,7 +60,7 @@ async def pull(
     only a window of it: FILE.checkpoint knows how far that is.
 
     The file appears under its name when it is complete. Until then, and after Ctrl-C, what was fetched is in
-    FILE.partial, and the same command goes on there.
+    FILE.partial, which opens as such files do, and the same command goes on there.
     """
     from cjasync.cli.job import Job
 
