@@ -20,23 +20,29 @@ _ENDINGS: dict[Envelope, tuple[bytes, bytes]] = {
 }
 
 
+class Pieces(list[bytes]):
+    """JSON in pieces. A page is two hundred kilobytes: each time it is put together costs more than its rows do."""
+
+
 def success(
     request: web.Request, data: Any, *, envelope: Envelope = "both", message: str | None = "Success"
 ) -> web.Response:
-    """Answer with `data` (anything msgspec encodes; `bytes` are taken as JSON) in CJ's envelope.
+    """Answer with `data` (anything msgspec encodes; `bytes` and `Pieces` are taken as JSON) in CJ's envelope.
 
     `envelope` is the shape that the live endpoint uses; the setting `envelopes` overrides it by path.
     """
     state = request.app[STATE]
     path = request.path.removeprefix(state.prefix)
     head, tail = _ENDINGS[state.settings.envelopes.get(path, envelope)]
+    if not isinstance(data, Pieces):
+        data = Pieces([data if isinstance(data, bytes) else msgspec.json.encode(data)])
     body = b"".join(
         (
             head,
             b'"message":',
             msgspec.json.encode(message),
             b',"data":',
-            data if isinstance(data, bytes) else msgspec.json.encode(data),
+            *data,
             tail,
             b',"requestId":"',
             str(uuid4()).encode(),

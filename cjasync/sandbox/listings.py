@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from cjasync.sandbox.envelope import Refusal, success
+from cjasync.sandbox.envelope import Pieces, Refusal, success
 from cjasync.sandbox.filters import list_clauses, search_clauses, select
 from cjasync.sandbox.order import Sorter, Span
 from cjasync.sandbox.query import Query, param_error
@@ -52,10 +52,10 @@ class Listings:
         by_listed = query.text("orderBy") == "listedNum"
         numbers = self._cut(span, "listed" if by_listed else "created", page, size, descending=descending)
         self._state.stats.rows += len(numbers)
-        rows = b"null" if len(span) == 0 else self._rows.page(numbers)
+        rows = [b"null"] if len(span) == 0 else self._rows.pieces(numbers)
         total = _total(span, settings.list_total, settings.list_window)
-        data = b'{"pageNum":%d,"pageSize":%d,"total":%d,"list":%b}' % (page, size, total, rows)
-        return success(request, data)
+        around = b'{"pageNum":%d,"pageSize":%d,"total":%d,"list":' % (page, size, total)
+        return success(request, Pieces([around, *rows, b"}"]))
 
     async def product_list_v2(self, request: web.Request) -> web.StreamResponse:
         """GET product/listV2: up to 100 a page, best match first unless told otherwise."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -34,14 +34,14 @@ class ListRows:
         self._heads: list[bytes] = []
         self._render_new()
 
-    def page(self, numbers: Iterable[int]) -> bytes:
-        """The JSON array of these products' rows."""
+    def pieces(self, numbers: Iterable[int]) -> list[bytes]:
+        """The JSON array of these products' rows, in pieces: whoever sends them puts them together once."""
         catalogue = self._catalogue
         keys, low, high, category = catalogue.keys, catalogue.low, catalogue.high, catalogue.category
         heads, names, categories = self._heads, self._names, self._categories
         offers, sellers, extras = _OFFERS, _SELLERS, _EXTRAS
         self._render_new()
-        pieces: list[bytes] = []
+        pieces = [b"["]
         for number in numbers:
             key = keys[number]
             leaf = category[number]
@@ -54,10 +54,9 @@ class ListRows:
                 sellers[key >> 11 & 1023],
                 extras[key >> 21 & 127],
             )
-        if not pieces:
-            return b"[]"
-        pieces[-1] = pieces[-1][:-1]
-        return b"[%b]" % b"".join(pieces)
+        pieces[-1] = pieces[-1].removesuffix(b",")
+        pieces.append(b"]")
+        return pieces
 
     def _render_new(self) -> None:
         heads = self._heads
@@ -76,11 +75,24 @@ class ListRows:
         ).encode()
 
 
-@lru_cache(1 << 17)
+class _Amounts(dict[int, bytes]):
+    """Cents as dollars, each rendered once: there are not many different ones."""
+
+    def __init__(self, form: bytes) -> None:
+        self._form = form
+
+    def __missing__(self, cents: int) -> bytes:
+        text = self[cents] = self._form % divmod(cents, 100)
+        return text
+
+
+_BARE, _QUOTED = _Amounts(b"%d.%02d"), _Amounts(b'"%d.%02d"')
+
+
 def _price(low: int, high: int, as_number: bool) -> bytes:
     if low != high:
-        return f'"{low / 100:.2f} -- {high / 100:.2f}"'.encode()
-    return f"{low / 100:.2f}".encode() if as_number else f'"{low / 100:.2f}"'.encode()
+        return b'"%b -- %b"' % (_BARE[low], _BARE[high])
+    return _BARE[low] if as_number else _QUOTED[low]
 
 
 def _fields(values: dict[str, Any]) -> bytes:
