@@ -19,12 +19,15 @@ from cjasync.models.variant import Variant
 
 
 class ListedProduct(Model):
-    """A row of product/list."""
+    """A row of product/list.
+
+    The fields stand in CJ's order: the decoder looks for the next one first.
+    """
 
     pid: str  #: the product
-    product_sku: str | None = None  #: SKU of the product (SPU)
-    product_name_en: str | None = None  #: English name
     product_name: tuple[str, ...] = ()  #: Chinese names
+    product_name_en: str | None = None  #: English name
+    product_sku: str | None = None  #: SKU of the product (SPU)
     product_image: str | None = wire("productImage", "bigImage")  #: URL of the main picture
     product_weight: Weight | None = None  #: g, a range over the variants
     product_type: str | None = None  #: e.g. "ORDINARY_PRODUCT"
@@ -37,25 +40,25 @@ class ListedProduct(Model):
     two_category_id: str | None = None  #: second level category
     two_category_name: str | None = None  #: its name
     three_category_name: str | None = None  #: name of the third level category
+    shipping_country_codes: tuple[str, ...] = ()  #: where it ships from, e.g. "CN", "CN_US"
+    delivery_time: int | None = None  #: hours until it is sent: 24, 48, 72
     remark: str | None = None  #: a note; may be HTML
-    add_mark_status: bool | None = None  #: free shipping (CJ's older name for is_free_shipping)
-    is_free_shipping: bool | None = None  #: free shipping
+    create_time: Millis | None = None  #: when CJ made it
     listed_num: int | None = None  #: how often it is listed in shops
     listing_count: int | None = None  #: another count of listings, undocumented
+    customization_version: int | None = None  #: 0 to 5; see the module
     supplier_name: str | None = None  #: supplier
     supplier_id: str | None = None  #: supplier
-    create_time: Millis | None = None  #: when CJ made it
-    is_video: bool | None = None  #: has a video
+    add_mark_status: bool | None = None  #: free shipping (CJ's older name for is_free_shipping)
+    is_free_shipping: bool | None = None  #: free shipping
     sale_status: int | None = None  #: 3 on sale; see the module
-    customization_version: int | None = None  #: 0 to 5; see the module
-    delivery_time: int | None = None  #: hours until it is sent: 24, 48, 72
-    source_from: int | None = None  #: where CJ has it from, a code
+    is_video: bool | None = None  #: has a video
     is_test_product: bool | None = None  #: CJ's own test rows
-    shipping_country_codes: tuple[str, ...] = ()  #: where it ships from, e.g. "CN", "CN_US"
+    source_from: int | None = None  #: where CJ has it from, a code
 
 
 class SearchProduct(Model):
-    """A row of product/listV2. Many fields are None unless the matching feature was asked for."""
+    """A row of product/listV2, in CJ's order. Many fields are None unless the matching feature was asked for."""
 
     id: str  #: the product (pid)
     name_en: str | None = None  #: English name
@@ -64,9 +67,6 @@ class SearchProduct(Model):
     big_image: str | None = None  #: URL of the main picture
     sell_price: Price | None = None  #: USD, a range over the variants
     now_price: Price | None = wire(sparse=True)  #: price after discount
-    discount_price: Price | None = wire(sparse=True)  #: best discount price
-    discount_price_rate: Decimal | None = wire(sparse=True)  #: discount in percent
-    currency: str | None = None  #: e.g. "USD"
     listed_num: int | None = None  #: how often it is listed in shops
     category_id: str | None = None  #: third level category
     three_category_name: str | None = None  #: its name (feature enable_category)
@@ -90,6 +90,9 @@ class SearchProduct(Model):
     has_ce_certification: bool | None = wire("hasCECertification")  #: has a CE certificate
     is_collect: bool | None = None  #: among the account's favourites
     my_product: bool | None = None  #: in My Products
+    currency: str | None = None  #: e.g. "USD"
+    discount_price: Price | None = wire(sparse=True)  #: best discount price
+    discount_price_rate: Decimal | None = wire(sparse=True)  #: discount in percent
     description: str | None = None  #: HTML (feature enable_description)
     delivery_cycle: str | None = None  #: days, e.g. "3-5"
     sale_status: int | None = None  #: 3 on sale; see the module

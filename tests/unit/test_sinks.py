@@ -445,7 +445,7 @@ async def test_the_unknown_suffix_the_missing_folder_and_the_folder_itself(tmp_p
 
 def test_the_usual_tools_see_the_columns_in_order():
     names = Layout(ListedProduct).names
-    assert names[:4] == ("pid", "product_sku", "product_name_en", "product_name")
+    assert names[:4] == ("pid", "product_name", "product_name_en", "product_sku")
     assert {"sell_price_low", "sell_price_high", "product_weight_low", "product_weight_high"} <= set(names)
     assert Layout(SearchProduct).names[0] == "id"
 
