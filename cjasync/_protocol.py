@@ -151,10 +151,12 @@ def _unreadable(endpoint: Endpoint[Any], http_status: int, body: bytes, why: Mal
 
 def conceal(error: CJError, endpoint: Endpoint[Any], request: Request, token: str | None) -> None:
     """Take out of an error what must not be seen, should CJ's answer repeat it."""
-    if not endpoint.authenticated and isinstance(error, BadResponseError):  # what it holds, if anything, is tokens
+    if isinstance(error, BadResponseError) and getattr(endpoint.answer, "__secret__", None):
         error.body = b""
         if error.path is not None:
-            error.args = (f"the answer cannot be read at {error.path} (HTTP {error.http_status})",)
+            error.args = (
+                f"the answer, which may hold secrets, cannot be read at {error.path} (HTTP {error.http_status})",
+            )
     secrets = [token] if token else []
     if not endpoint.authenticated and request.body is not None:
         secrets += msgspec.json.decode(request.body, type=dict[str, str]).values()

@@ -37,11 +37,11 @@ class Callbacks(Model):
 
 
 class AccountSettings(Model):
-    """The account behind the token."""
+    """The account behind the token. Its repr shows neither `open_id` nor `open_email`."""
 
-    __secret__: ClassVar[tuple[str, ...]] = ("open_id",)
+    __secret__: ClassVar[tuple[str, ...]] = ("open_id", "open_email")
 
-    open_id: Id | None = None  #: the account; also the key that signs webhooks, so never shown by a repr
+    open_id: Id | None = None  #: the account; also the key that signs webhooks
     open_name: str | None = None  #: the account's name
     open_email: str | None = None  #: its address
     setting: AccountLimits | None = None  #: limits as CJ states them

@@ -44,6 +44,7 @@ def test_every_field_says_what_it_means(model):
 @pytest.mark.parametrize("model", [Tokens, AccountSettings])
 def test_no_repr_shows_a_secret(model):
     secrets = {"accessToken": "API@CJ1@CJ:eyJ", "refreshToken": "API@CJ2@CJ:eyJ", "openId": 1234567890123456}
+    secrets["openEmail"] = "me@shop.example"
     shown = build(model, {**secrets, "openName": "me", "createDate": "2021-08-18T09:16:33+08:00"})
     text = repr(shown) + str(shown) + repr(list(shown.__rich_repr__()))
     assert not any(str(secret) in text for secret in secrets.values())

@@ -429,7 +429,7 @@ def test_an_answer_that_repeats_the_token_does_not_put_it_into_the_error() -> No
     assert token not in str(bad)
 
 
-def test_a_login_that_cannot_be_read_keeps_nothing_of_it() -> None:
+def test_answers_about_the_account_that_cannot_be_read_keep_nothing_of_it() -> None:
     body = b'{"code":200,"result":true,"data":{"openId":77,"accessToken":["tok-1"]}}'
     error = judge(body, endpoint=LOGIN).error
     assert isinstance(error, BadResponseError)
@@ -437,6 +437,14 @@ def test_a_login_that_cannot_be_read_keeps_nothing_of_it() -> None:
     assert error.body == b""
     assert "tok-1" not in str(error)
     assert "77" not in str(error)
+    settings = ALL["setting/get"]
+    body = b'{"code":200,"data":{"openId":4711,"openEmail":"me@shop.example","setting":{"qpsLimit":"me@shop.example"}}}'
+    error = judge(body, endpoint=settings).error
+    assert isinstance(error, BadResponseError)
+    conceal(error, settings, build_request(BASE_URL, settings, {}), "token-1")
+    assert (error.path, error.body) == ("data.setting.qpsLimit", b"")
+    assert "4711" not in str(error)
+    assert "shop.example" not in str(error)
     wrong = judge(refusal(1600005, "APIkey key-1 is wrong"), endpoint=LOGIN).error
     assert wrong is not None
     conceal(wrong, LOGIN, build_request(BASE_URL, LOGIN, {"apiKey": "key-1"}), None)
