@@ -252,11 +252,14 @@ class CJClient:
         if services.closed:
             return
         async with AsyncExitStack() as closing:  # each is closed, whatever befalls the one before
-            if services.transport is not None:
-                closing.push_async_callback(services.transport.aclose)
+            closing.push_async_callback(self._close_transport)
             closing.push_async_callback(services.limiter.aclose)
             closing.push_async_callback(self._tokens.aclose)
             await services.finish(self.config.grace)
+
+    async def _close_transport(self) -> None:
+        if self._services.transport is not None:  # which a call under way may have opened after the close began
+            await self._services.transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from copy import deepcopy
 from datetime import UTC, tzinfo
 from typing import Any, Literal
@@ -151,12 +152,13 @@ class Limiter:
         for waiter in self._line.drain():
             waiter.future.set_exception(ClosedError("the client was closed while this call waited for its turn"))
         self._wake()
-        if self._server is not None:
-            await self._server
-        if self._open:
-            self._open = False
-            await self._desk.aclose()
-            await self.store.aclose()
+        async with AsyncExitStack() as closing:  # each is closed, whatever befalls the one before
+            if self._opening is not None:
+                self._open = False
+                closing.push_async_callback(self.store.aclose)
+                closing.push_async_callback(self._desk.aclose)
+            if self._server is not None:
+                await self._server
 
     def _booking(self, endpoint: Endpoint[Any], priority: Priority) -> Booking:
         bookings = self._interactive if priority == "interactive" else self._background

@@ -119,10 +119,12 @@ class SQLiteStore:
         return await self._patiently(desk, scan)
 
     async def aclose(self) -> None:
-        """Close the file."""
-        if self._tidying is not None:
-            await self._tidying
-        await asyncio.to_thread(self._file.close)
+        """Close the file, also when it is about to be opened."""
+        try:
+            if under_way := [job for job in (self._opening, self._tidying) if job is not None]:
+                await asyncio.wait(under_way)
+        finally:
+            await asyncio.to_thread(self._file.close)
 
     def forked(self) -> None:
         """In a child process: begin anew."""

@@ -41,5 +41,5 @@ def run_clean(main: Coroutine[Any, Any, Any], kind: Kind = "asyncio") -> Any:
             result = runner.run(alone())
         gc.collect()
         gc.unfreeze()
-    assert complaints == []
+    assert not complaints, complaints
     return result

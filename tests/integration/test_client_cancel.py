@@ -8,43 +8,54 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import sqlite3
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from contextlib import closing as closing_db
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from loops import run_clean
+from msgspec.structs import replace
 
 import cjasync
 from cjasync import CJClient, CJError, Plan
+from cjasync.auth import TokenRecord
 from cjasync.sandbox import Sandbox
 from cjasync.sandbox.faults import Fault
 from cjasync.testing.plugin import sandbox_client
 
-FREE = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
-MODULES = ("_call", "_flights", "_prefetch", "_transport", "bulk", "client", "pagination", "quota/limiter")
+FREE = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None, login_interval=None)
+SLOW = replace(FREE, qps=12.5)
+SLOW_LOGIN = replace(FREE, login_interval=300.0)
+MODULES = (
+    *("_call", "_flights", "_prefetch", "_services", "_transport", "bulk", "client", "pagination", "resources/auth"),
+    *("auth/_filelock", "auth/_shared", "auth/_vault", "auth/manager", "auth/store"),
+    *("quota/desk", "quota/limiter", "quota/sqlite"),
+)
 HOUSE = Path(cjasync.__file__).parent
 
 # Where nobody is cancelled, and why: module and function, or the text of the one `await`.
 NEVER = {
-    "client.py __aexit__": "closing is a scene of its own in the tests of the life cycle",
-    "client.py aclose": "the same",
-    "_transport.py aclose": "the same",
-    "limiter.py aclose": "the same",
-    "client.py usage": "asks the store only",
-    "client.py estimate": "the same",
-    "limiter.py usage": "the same",
-    "limiter.py estimate": "the same",
-    "limiter.py _open_store": "opens the store, which in memory takes no time",
-    "await self._open_store()": "the same",
     "limiter.py _serve": "the limiter's own task, which nobody cancels",
     "limiter.py _offer": "the same",
     "limiter.py _nap": "the same",
     "limiter.py _ask": "the same",
-    "await window.aclose()": "waits for tasks that are cancelled already",
+    "sqlite.py book": "asked by that task",
+    "sqlite.py settle": "asked by the desk's own task",
+    "desk.py _write_patiently": "that task",
+    "await self.open(desk)": "the limiter has opened it",
+    "await self.store.read(scopes.address, desk)": "the lock was had a moment before",
+    "async with AsyncExitStack() as held": "lets go of the lock, which takes no time",
+    "async with asyncio.timeout(LOCK_PATIENCE)": "the same",
+    "await asyncio.wait(under_way)": "an opening of the file, which is over before a close comes so far",
+    "await asyncio.wait(mine)": "waits for tasks that are cancelled already",
+    "await window.aclose()": "the same",
     "_prefetch.py aclose": "the same",
     "bulk.py aclose": "the same",
     "async with aclosing(in_order(listing))": "the same",
@@ -75,6 +86,7 @@ class Scene:
         every: int = 1,
         last: int = 1_000_000,
         again: bool = True,
+        files: bool = False,
         **client: Any,
     ) -> None:
         self.act = act
@@ -84,6 +96,7 @@ class Scene:
         self.every = every
         self.last = last
         self.again = again
+        self.files = files  # limits and tokens are kept in files
         self.client = client
 
 
@@ -130,6 +143,79 @@ async def first_page(cj: CJClient) -> Any:
     return await cj.products.list(page_size=5)
 
 
+async def closed_upon(cj: CJClient, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """The client is closed around a call, in no time, wherever that and a login below it stand."""
+    try:
+        return await call()
+    except asyncio.CancelledError:
+        closing = asyncio.ensure_future(cj.aclose())
+        for _ in range(2):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait((closing,))
+        raise
+
+
+async def close(cj: CJClient) -> None:
+    """While two calls, the limits' file and a login are under way."""
+    calls = [asyncio.ensure_future(call()) for call in (cj.categories.get, cj.warehouses.global_list)]
+    for call in calls:
+        call.add_done_callback(lambda done: done.cancelled() or done.exception())
+    async with cj:
+        for _ in range(8):
+            await asyncio.sleep(0)
+
+
+async def while_another_asks(cj: CJClient, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Another process has the lock of the tokens."""
+    async with cj._tokens._vault.alone():
+        closing = asyncio.ensure_future(closed_upon(cj, call))
+        try:
+            await asyncio.wait((closing,))
+        finally:
+            closing.cancel()
+            await asyncio.wait((closing,))
+
+
+async def while_another_writes(cj: CJClient) -> Any:
+    """Another process has the lock of the limits."""
+    await cj.categories.get()
+    with closing_db(sqlite3.connect(cj.engine.services.limiter.store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        freed = asyncio.get_running_loop().call_later(0.01, other.rollback)
+        try:
+            return await cj.usage()
+        finally:
+            freed.cancel()
+
+
+async def next_login(cj: CJClient) -> Any:
+    await cj.auth.login()
+    await cj.auth.logout()
+    return await cj.auth.login()
+
+
+async def refreshed_ahead(cj: CJClient) -> Any:
+    """The token is near its end, and the client is closed upon the refresh in the background."""
+    old = await cj.auth.login()
+    now = datetime.now(UTC)
+    old = replace(old, received_at=now - timedelta(days=15), access_expires_at=now + timedelta(hours=1))
+    manager = cj._tokens
+    await manager._vault.save(TokenRecord(tokens=old, login_at=now))
+    manager._take(old)
+    assert manager.current()
+    try:
+        while manager._tasks._tasks:  # noqa: ASYNC110 - it is in the background, and nobody tells
+            await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        closing = asyncio.ensure_future(cj.aclose())
+        for _ in range(2):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait((closing,))
+        raise
+
+
 SCENES = {
     "a read on a new connection": Scene(lambda cj: cj.categories.get()),
     "a read on a kept connection": Scene(lambda cj: cj.categories.get(), warm=True),
@@ -170,7 +256,7 @@ SCENES = {
     "waiting for a turn": Scene(
         lambda cj: cj.categories.get(),
         warm=True,
-        plan=Plan(qps=12.5, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None),
+        plan=SLOW,
         every=1000,
         again=False,
     ),
@@ -194,6 +280,40 @@ SCENES = {
     "in bulk, in order": Scene(lambda cj: in_bulk(cj, ordered=True), warm=True, every=4),
     "in bulk from a queue": Scene(from_a_queue, warm=True, every=4),
     "a read of somebody else": Scene(alike, warm=True),
+    "the first call, with files": Scene(lambda cj: cj.categories.get(), files=True, every=2),
+    "the first login, with files": Scene(lambda cj: cj.auth.login(), access_token=None, files=True, every=2),
+    "the first two calls, with files": Scene(
+        lambda cj: asyncio.gather(cj.categories.get(), cj.warehouses.global_list()), files=True, every=2, last=10
+    ),
+    "what it will cost, with files": Scene(lambda cj: cj.estimate("product/list", 1), files=True, every=2),
+    "while another writes": Scene(while_another_writes, files=True, every=20, last=200),
+    "until the next login": Scene(next_login, access_token=None, last=100, every=5, again=False, plan=SLOW_LOGIN),
+    "a logout": Scene(lambda cj: cj.auth.logout(), warm=True, access_token=None, files=True),
+    "closing upon a login": Scene(close, grace=0, again=False, access_token=None),
+    "closing, with files": Scene(close, grace=0, again=False, files=True),
+    "closing upon those who wait for a turn": Scene(close, grace=0, again=False, warm=True, plan=SLOW, last=30),
+    "closing at rest, with files": Scene(lambda cj: cj.aclose(), warm=True, again=False, files=True),
+    "closed upon, with files": Scene(
+        lambda cj: closed_upon(cj, cj.categories.get), again=False, access_token=None, files=True, every=2
+    ),
+    "closed upon while another asks": Scene(
+        lambda cj: while_another_asks(cj, cj.categories.get), again=False, access_token=None, every=3, last=12
+    ),
+    "closed upon a login while another asks": Scene(
+        lambda cj: while_another_asks(cj, cj.auth.login), again=False, access_token=None, files=True, every=3, last=12
+    ),
+    "closed upon a logout while another asks": Scene(
+        lambda cj: while_another_asks(cj, cj.auth.logout), again=False, access_token=None, files=True, every=3, last=12
+    ),
+    "closed upon a refresh": Scene(refreshed_ahead, again=False, access_token=None, files=True, every=2),
+    "closed upon a refresh that is refused": Scene(
+        refreshed_ahead,
+        again=False,
+        access_token=None,
+        files=True,
+        every=2,
+        faults=lambda: [Fault("refuse", "authentication/refreshAccessToken", code=1600003)],
+    ),
 }
 
 covered: set[tuple[str, str, int]] = set()
@@ -202,15 +322,38 @@ played: set[str] = set()
 
 @asynccontextmanager
 async def staged(scene: Scene) -> AsyncIterator[CJClient]:
-    async with Sandbox(products=30, plan=FREE) as box:
-        client: dict[str, Any] = {"clock": Clock(), "plan": scene.plan, **scene.client}
-        if "access_token" in client:
-            client["api_key"] = box.api_key
-        async with sandbox_client(box, **client) as cj:
-            box.faults.add(*scene.faults())
-            if scene.warm:
-                await cj.categories.get()
-            yield cj
+    with TemporaryDirectory() as folder:
+        files = {"quota": f"sqlite://{folder}/quota.db", "token_store": folder} if scene.files else {}
+        async with Sandbox(products=30, plan=FREE) as box:
+            client: dict[str, Any] = {"clock": Clock(), "plan": scene.plan, **files, **scene.client}
+            if "access_token" in client:
+                client["api_key"] = box.api_key
+            async with sandbox_client(box, **client) as cj:
+                box.faults.add(*scene.faults())
+                if scene.warm:
+                    await cj.categories.get()
+                yield cj
+
+
+@pytest.fixture(autouse=True)
+def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done in a thread takes two turns of the loop, so that the same turn is always the same place.
+
+    A cancelled caller does not stop a thread: it is done all the same.
+    """
+
+    async def done_here(work: Callable[..., Any], *args: Any) -> Any:
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            done.set_result(work(*args))
+        except Exception as error:
+            done.set_exception(error)
+            done.exception()  # seen, should the caller be cancelled
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return await done
+
+    monkeypatch.setattr(asyncio, "to_thread", done_here)
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -264,7 +407,9 @@ async def once(cj: CJClient, scene: Scene, turns: int) -> bool:
     assert not any(services.flights._lanes.values())
     if services.transport is not None:
         assert services.transport.watchdog._watched == set()
-        assert not services.transport._session.connector._acquired
+        assert services.transport._session.closed if cj.closed else not services.transport._session.connector._acquired
+    if scene.files and cj.closed:
+        assert not services.limiter.store._file.is_open
     if scene.again and turns % 7 == 0:
         assert await cj.categories.get() is not None  # and it works as before
     return through
