@@ -1,64 +1,34 @@
 """A soak: 100,000 requests, one in twenty of them spoilt in some way, while calls are cancelled all the time.
 
 Walkers read the whole catalogue again and again. Whatever cuts one short, a cancellation or an error, it goes on at the
-pager's cursor, and every pass must have brought each row exactly once.
+pager's cursor, and every pass must have brought each row exactly once. Writers make requests that must be carried out
+once if they were told so, never if they were told no, and never twice. Meanwhile tokens end and are refreshed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
+import itertools
 import random
-import sys
 import time
+import warnings
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from benchmarks.frame import Figure, Findings, Table, question
-from benchmarks.frame.bodies import NO_LIMITS
-from benchmarks.frame.fresh import ROOT, in_fresh_process, pin, pinned
+from benchmarks.frame.fresh import in_fresh_process
 from benchmarks.frame.memory import resident
-from cjasync import CJClient, CJError
+from benchmarks.storm import PLAN, RATE, storm
+from cjasync import CJClient, CJError, OutcomeUnknownError
 from cjasync.hooks import Attempt, Event, Outcome
-from cjasync.sandbox import Sandbox
-from cjasync.sandbox.faults import Fault
 
-PRODUCTS = 2_000
-RATE = 1_000  # requests a second, which the sandbox enforces strictly
-WALKERS, STRAYS = 48, 4
+WALKERS, STRAYS, WRITERS = 16, 4, 2
 CANCEL_EVERY = 0.02  # seconds between two cancellations, on average
-SHARE = 0.05  # of all requests meet a fault
-FAULTS: dict[str, dict[str, Any]] = {
-    "refuse": {},
-    "status": {"status": 503},
-    "html": {},
-    "not_json": {},
-    "not_http": {},
-    "empty": {},
-    "transient_empty": {},
-    "close_before": {},
-    "execute_then_drop": {"reset": True},
-    "drop_kept_alive": {},
-    "close_headers": {},
-    "close_body": {},
-    "close_after": {},
-    "truncate": {},
-    "wrong_length": {"by": -5},
-    "delay": {"seconds": 0.3},
-    "slow_drip": {"size": 2_000, "pause": 0.01},
-    "stall": {},
-    "bad_gzip": {},
-    "bad_utf8": {},
-    "duplicate_keys": {},
-    "deep_json": {},
-    "huge_number": {},
-}
 
 
 class Soaked(Struct):
@@ -70,7 +40,10 @@ class Soaked(Struct):
     lost: int = 0
     doubled: int = 0
     foreign: int = 0
+    writes: dict[str, bool | None] = msgspec.field(default_factory=dict)  # done, refused, or unknown
+    writes_wrong: int = 0
     cancelled: int = 0
+    refreshes: int = 0
     failures: dict[str, int] = msgspec.field(default_factory=dict)
     attempts_failed: dict[str, int] = msgspec.field(default_factory=dict)
     struck: dict[str, int] = msgspec.field(default_factory=dict)
@@ -84,7 +57,7 @@ class Soaked(Struct):
 
 
 @question("What is lost, doubled or leaked when one request in twenty goes wrong and calls are cancelled all the time?")
-def run(requests: int = 100_000, seconds: float = 240.0) -> Findings:
+def run(requests: int = 100_000, seconds: float = 330.0) -> Findings:
     """requests: to make. seconds: the most it may take; fewer requests were made then."""
     soaked = msgspec.convert(in_fresh_process(soak, requests, seconds), Soaked)
     return _report(soaked)
@@ -107,12 +80,20 @@ async def _soak(requests: int, seconds: float) -> Soaked:
         elif isinstance(event, Outcome) and event.error is not None:
             failed[event.error] += 1
 
-    async with sandbox_with_faults() as told:
-        plan = msgspec.structs.replace(NO_LIMITS, qps=RATE)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        await _in_the_storm(soaked, requests, seconds, listen)
+    soaked.complaints += [str(warning.message) for warning in warned]
+    soaked.attempts_failed = dict(failed.most_common())
+    return soaked
+
+
+async def _in_the_storm(soaked: Soaked, requests: int, seconds: float, listen: Any) -> None:
+    async with storm() as told:
         client = CJClient(
-            access_token=told["access_token"],
+            told["api_key"],
             base_url=told["base_url"],
-            plan=plan,
+            plan=PLAN,
             quota="memory",
             token_store="memory",
             timeout=2.0,
@@ -124,12 +105,15 @@ async def _soak(requests: int, seconds: float) -> Soaked:
         gc.collect()
         soaked.tasks_left = len(asyncio.all_tasks() - {asyncio.current_task()})
         stats = await told["stats"]()
-    soaked.attempts_failed = dict(failed.most_common())
-    soaked.struck = stats["struck"]
-    # Products that CJ no longer sells are asked for too; to be told so is the right answer.
-    soaked.refused = {kind: times for kind, times in stats["refused"].items() if kind != "missing"}
-    soaked.worst_second = stats["worst_second"]
-    return soaked
+    soaked.struck, soaked.worst_second, soaked.refreshes = stats["struck"], stats["worst_second"], stats["refreshes"]
+    # Products that CJ no longer sells are asked for, and tokens end on their way: to be told so is the right answer.
+    soaked.refused = {kind: times for kind, times in stats["refused"].items() if kind not in ("missing", "token")}
+    soaked.writes_wrong = _wrong_writes(soaked.writes, stats["written"])
+
+
+def _wrong_writes(told: dict[str, bool | None], written: dict[str, int]) -> int:
+    allowed = {True: (1,), False: (0,), None: (0, 1)}
+    return sum(written.get(name, 0) not in allowed[done] for name, done in told.items()) + len(written.keys() - told)
 
 
 async def _work(cj: CJClient, truth: set[str], soaked: Soaked, requests: int, seconds: float) -> None:
@@ -138,6 +122,7 @@ async def _work(cj: CJClient, truth: set[str], soaked: Soaked, requests: int, se
     walkers = [Walker(cj, truth, soaked, enough, n) for n in range(WALKERS)]
     tasks = [asyncio.create_task(walker.run()) for walker in walkers]
     tasks += [asyncio.create_task(_stray(cj, sorted(truth), soaked, enough, n)) for n in range(STRAYS)]
+    tasks += [asyncio.create_task(_write(cj, soaked, enough, n)) for n in range(WRITERS)]
     tasks.append(asyncio.create_task(_cancel_at_random(walkers, enough)))
     step = requests // 40
     while soaked.requests < requests and time.monotonic() - began < seconds and not any(t.done() for t in tasks):
@@ -182,7 +167,7 @@ class Walker:
         """Go on where the last attempt stopped."""
         products = self._cj.products
         asked = products.list(cursor=self._cursor) if self._cursor else products.list(page_size=self._size)
-        pager = asked.concurrently(8)
+        pager = asked.concurrently(4)
         try:
             async for product in pager:
                 self._seen.append(product.pid)
@@ -213,6 +198,27 @@ async def _stray(cj: CJClient, pids: list[str], soaked: Soaked, enough: asyncio.
             _count(soaked.failures, error)
 
 
+async def _write(cj: CJClient, soaked: Soaked, enough: asyncio.Event, number: int) -> None:
+    """Requests of a name each; one in four is given up after a few milliseconds."""
+    dice = random.Random(f"write {number}")
+    for n in itertools.count():
+        if enough.is_set():
+            return
+        name = f"{number}-{n}"
+        soaked.writes[name] = None
+        try:
+            async with asyncio.timeout(dice.expovariate(1 / 0.02) if dice.random() < 0.25 else None):
+                made = await cj.sourcing.create(product_name=name, product_image="https://x.example/1.jpg")
+            soaked.writes[name] = made is not None
+        except TimeoutError:
+            soaked.cancelled += 1
+        except OutcomeUnknownError as error:
+            _count(soaked.failures, error)
+        except CJError as error:
+            soaked.writes[name] = False
+            _count(soaked.failures, error)
+
+
 async def _cancel_at_random(walkers: list[Walker], enough: asyncio.Event) -> None:
     dice = random.Random("cancel")
     while not enough.is_set():
@@ -226,47 +232,6 @@ async def _cancel_at_random(walkers: list[Walker], enough: asyncio.Event) -> Non
 def _count(counts: dict[str, int], error: CJError) -> None:
     name = type(error).__name__
     counts[name] = counts.get(name, 0) + 1
-
-
-@asynccontextmanager
-async def sandbox_with_faults() -> AsyncIterator[dict[str, Any]]:
-    """A sandbox in a process of its own: its address, its products, and a function that asks what it saw."""
-    command = (sys.executable, "-m", "benchmarks.soak", str(pinned(-1)))
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe, limit=1 << 20)
-    reader, writer = process.stdout, process.stdin
-    assert reader is not None
-    assert writer is not None
-
-    async def ask() -> Any:
-        writer.write(b"\n")
-        return json.loads(await reader.readline())
-
-    try:
-        yield {**json.loads(await reader.readline()), "stats": ask}
-    finally:
-        writer.close()
-        await process.wait()
-
-
-async def _serve() -> None:
-    plan = msgspec.structs.replace(NO_LIMITS, qps=RATE)
-    each = SHARE / len(FAULTS)
-    faults = [
-        Fault(kind, "product/*", probability=each, seed=n, **parameters)
-        for n, (kind, parameters) in enumerate(FAULTS.items())
-    ]
-    async with Sandbox(products=PRODUCTS, plan=plan, faults=faults, list_window=None) as sandbox:
-        pids = [product.pid for product in sandbox.catalogue.truth()]
-        _say({"base_url": sandbox.base_url, "access_token": sandbox.access_token, "pids": pids})
-        while await asyncio.to_thread(sys.stdin.readline):
-            stats = sandbox.stats()
-            worst = max(stats["worst_second"].values(), default=0)
-            _say({"refused": stats["refused_by_kind"], "struck": dict(sandbox.faults.count()), "worst_second": worst})
-
-
-def _say(told: dict[str, Any]) -> None:
-    print(json.dumps(told), flush=True)
 
 
 def _report(soaked: Soaked) -> Findings:
@@ -283,8 +248,12 @@ def _report(soaked: Soaked) -> Findings:
         ["rows lost", soaked.lost],
         ["rows doubled", soaked.doubled],
         ["rows that do not exist", soaked.foreign],
+        ["writes", len(soaked.writes)],
+        ["of which nobody knows whether they were done", sum(done is None for done in soaked.writes.values())],
+        ["writes done twice, or not as told", soaked.writes_wrong],
+        ["refreshes of the token", soaked.refreshes],
         ["refusals by the sandbox", sum(soaked.refused.values())],
-        ["requests in the fullest second", soaked.worst_second],
+        [f"requests in the fullest second, of {RATE} allowed", soaked.worst_second],
         ["typed errors that reached the caller", sum(soaked.failures.values())],
         ["tasks left", soaked.tasks_left],
         ["complaints of the event loop", len(soaked.complaints)],
@@ -306,14 +275,10 @@ def _report(soaked: Soaked) -> Findings:
     for name, value in {
         "requests": soaked.requests,
         "rows_wrong": wrong,
+        "writes_wrong": soaked.writes_wrong,
         "refused": sum(soaked.refused.values()),
         "left_behind": soaked.tasks_left + len(soaked.complaints),
         "growth_mb": round(growth, 1),
     }.items():
         found.figures[name] = Figure(value)
     return found
-
-
-if __name__ == "__main__":
-    pin(int(sys.argv[1]))
-    asyncio.run(_serve())
