@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from math import inf
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from cjasync.config import CHINA_TIME
@@ -22,6 +22,9 @@ AHEAD_SHARE = 0.2
 LAST_MOMENT_SHARE = 0.1
 
 
+Moment = Annotated[datetime, Meta(tz=True)]  # one without an offset in a store's file is damage
+
+
 class Tokens(Struct, frozen=True, kw_only=True):
     """What logging in or refreshing gave. No repr shows the tokens or the openId; as JSON they are in the clear.
 
@@ -32,11 +35,11 @@ class Tokens(Struct, frozen=True, kw_only=True):
     """
 
     access_token: str
-    access_expires_at: datetime | None = None
+    access_expires_at: Moment | None = None
     refresh_token: str | None = None
-    refresh_expires_at: datetime | None = None
-    created_at: datetime | None = None
-    received_at: datetime | None = None
+    refresh_expires_at: Moment | None = None
+    created_at: Moment | None = None
+    received_at: Moment | None = None
     open_id: str | None = None
 
     @classmethod
@@ -108,7 +111,7 @@ class TokenRecord(Struct, frozen=True, kw_only=True):
     """
 
     tokens: Tokens | None = None
-    login_at: datetime | None = None
+    login_at: Moment | None = None
 
     def login_wait(self, now: float, interval: float) -> float:
         """Seconds from `now` (seconds since 1970) until another login, `interval` seconds after the last."""

@@ -367,6 +367,36 @@ async def test_a_pair_that_arrives_expired_is_used_until_it_is_refused():
 # Refused by CJ.
 
 
+class WrongClock:
+    """That clock, so many days off on the wall."""
+
+    def __init__(self, clock, days):
+        self.clock = clock
+        self.days = days
+        self.monotonic, self.sleep = clock.monotonic, clock.sleep
+
+    def time(self):
+        return self.clock.time() + self.days * DAY
+
+
+@pytest.mark.parametrize("days", [-4000, -20, -1, -0.01, 0.01, 1, 20, 4000])
+async def test_a_clock_that_is_set_back_or_forward_costs_a_refresh_and_no_more(days):
+    world = World()
+    clock = WrongClock(world.clock, 0)
+    tokens = world.manager(clock=clock)
+    for moved_on in ([0.5] * 100, [0.5] * 100):
+        for step in moved_on:
+            token = await tokens.get()
+            if not world.cj.accepts(token):
+                token = await tokens.rejected(token)
+            assert world.cj.accepts(token)
+            await settled()
+            world.clock.now += step * DAY
+        clock.days = days
+    assert world.cj.logins == (2 if days == 4000 else 1)  # then the refresh token looks old, too
+    assert len(world.cj.refreshed_with) <= 100 / 13  # a pair lives for 15 days, and is replaced a day ahead
+
+
 async def test_one_refresh_for_a_refused_token_however_many_report_it():
     world = World()
     clients = [world.manager() for _ in range(3)]

@@ -155,12 +155,29 @@ async def test_names_show_no_account_and_stay_in_the_folder(tmp_path):
     assert "SECRET" not in str(file)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b"[]", b'{"tokens":{}}', b'{"tokens":{"access_token":7}}'])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(
+            b"",
+            b"{",
+            b"\xff\xfe",
+            b"[]",
+            b"[" * 100_000,
+            bytes(600),
+            b'{"tokens":{}}',
+            b'{"tokens":{"access_token":7}}',
+        ),
+        b'{"tokens":{"access_token":"a","access_expires_at":"2030-01-01T00:00:00"}}',
+        b'{"login_at":"soon"}',
+    ],
+    ids=lambda damage: repr(damage[:40]),
+)
 async def test_a_damaged_file_is_as_none_and_is_told_without_its_content(tmp_path, caplog, damage):
     store = FileTokenStore(tmp_path)
     await store.save("a", RECORD)
     (file,) = tmp_path.glob("*.json")
-    file.write_bytes(damage + b"SECRET" * bool(damage))
+    file.write_bytes(damage + (b"" if damage.endswith(b"}") else b"SECRET" * bool(damage)))
     with caplog.at_level(logging.WARNING):
         assert await store.load("a") is None
     assert str(file) in caplog.text
