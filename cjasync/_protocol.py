@@ -37,6 +37,9 @@ TEXT_KEPT = 1000  # characters of CJ's message
 # The codes that say "this token is no longer any good": worth one refresh (CJ's table, 3 Global error codes).
 _STALE_TOKEN = frozenset((1600001, 1600003, 1600030))
 _LOGIN = "authentication/getAccessToken"
+# Those of other requests too, and what is left of one that was cut short: CJ's keys and tokens by their look.
+_CREDENTIAL = re.compile(r"API@CJ[\w@:.-]*|[\w.-]*@api@[\w.-]*", re.ASCII)
+_CREDENTIAL_BYTES = re.compile(_CREDENTIAL.pattern.encode())
 # Figures of a sane length only: a number of 5000 digits is no number, and no refusal lasts for years.
 _RATE = re.compile(r"qps limit is\s*(\d{1,6})\s*times?\s*/\s*(\d{1,5}(?:\.\d{1,6})?)\s*second", re.ASCII)
 _USERS = re.compile(r"maximum of (\d{1,6}) users", re.ASCII)
@@ -164,6 +167,9 @@ def conceal(error: CJError, endpoint: Endpoint[Any], request: Request, token: st
         error.args = (error.message.replace(secret, "***"),)
         if isinstance(error, BadResponseError):
             error.body = error.body.replace(secret.encode(), b"***")
+    error.args = (_CREDENTIAL.sub("***", error.message),)
+    if isinstance(error, BadResponseError):
+        error.body = _CREDENTIAL_BYTES.sub(b"***", error.body)
 
 
 def _begins(body: bytes) -> str:

@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 
+pytest_plugins = ["tests.written"]
+
 
 class _Mocked(aioresponses):
     """aioresponses 0.7.9 does not know that responses are made with their request's `stream_writer` by now."""

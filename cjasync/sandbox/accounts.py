@@ -15,6 +15,8 @@ from cjasync.sandbox.refusal import Refusal
 from cjasync.sandbox.settings import Settings
 
 _PAIR_KEPT = 86_400.0
+# Digits that nothing else has, so that whoever looks for an openId where it should not be can tell it.
+_OPEN_IDS = 8_088 * 10**12
 
 
 class Tokens(Struct, frozen=True):
@@ -56,7 +58,7 @@ class Accounts:
         """A new account on that plan."""
         number = 1_000_001 + len(self._by_key)
         key = f"CJ{number}@api@{self._rng.getrandbits(128):032x}"
-        account = Account(number, plan, key, self._rng.randrange(10_000, 99_999))
+        account = Account(number, plan, key, _OPEN_IDS + self._rng.randrange(10**12))
         self._by_key[key] = account
         return account
 

@@ -84,6 +84,7 @@ def cjasync():
 
     def run(*arguments, **options):
         result = runner.invoke(app, [str(argument) for argument in arguments], **options)
+        print(result.output)  # what is said is looked through for secrets, as all that is printed
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result
 

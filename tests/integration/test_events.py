@@ -167,7 +167,7 @@ async def test_no_event_is_made_when_nobody_listens(cj_sandbox: Sandbox, monkeyp
 
 
 SESSION = """
-import asyncio, json
+import asyncio, json, logging
 from contextlib import suppress
 from cjasync import CJClient, CJError, Plan
 from cjasync.sandbox import Fault, Sandbox
@@ -190,8 +190,9 @@ async def main():
             with suppress(CJError):
                 await cj.auth.logout()
             told = {"open_id": account.open_id, "texts": [sandbox.api_key, sandbox.access_token, account.open_email]}
-    print(json.dumps(told))
+    print(json.dumps(told).encode().hex())  # in the clear it would be found among what the suite has written
 
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # a busy machine makes callbacks slow
 asyncio.run(main())
 """
 
@@ -204,7 +205,7 @@ def run_session(**environment: str) -> tuple[dict[str, Any], str]:
         check=True,
         env={**os.environ, **environment},
     )
-    return json.loads(ran.stdout), ran.stderr
+    return json.loads(bytes.fromhex(ran.stdout)), ran.stderr
 
 
 def test_the_log_shows_every_event_and_no_secret() -> None:

@@ -429,6 +429,20 @@ def test_an_answer_that_repeats_the_token_does_not_put_it_into_the_error() -> No
     assert token not in str(bad)
 
 
+def test_keys_and_tokens_of_other_requests_and_parts_of_them_are_taken_out_too() -> None:
+    key, token = "CJ1@api@0123456789abcdef", "API@CJ1@CJ:eyJ" + 600 * "a" + ".eyJ-_b"
+    request = build_request(BASE_URL, QUERY, {"pid": "1"})
+    cut = judge(refusal(1600300, 700 * "x" + f" {key}, {token}")).error
+    assert cut is not None
+    conceal(cut, QUERY, request, token)
+    assert cut.message == 700 * "x" + " ***, ***"
+    page = judge(f'<a title="{token}" href="/{key}">'.encode() + 70_000 * b"x").error
+    assert isinstance(page, BadResponseError)
+    conceal(page, QUERY, request, None)
+    assert page.body.startswith(b'<a title="***" href="/***">xxx')
+    assert "API@" not in str(page)
+
+
 def test_answers_about_the_account_that_cannot_be_read_keep_nothing_of_it() -> None:
     body = b'{"code":200,"result":true,"data":{"openId":77,"accessToken":["tok-1"]}}'
     error = judge(body, endpoint=LOGIN).error

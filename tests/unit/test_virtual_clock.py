@@ -43,7 +43,10 @@ def test_the_clock_on_the_wall_can_be_set_and_the_other_one_cannot_run_back():
 def test_both_ends_of_a_socket_may_live_in_one_loop():
     clock = VirtualClock()
 
+    over = []
+
     async def echo(reader, writer):
+        over.append(asyncio.current_task())
         while line := await reader.readline():
             await asyncio.sleep(3600)  # an hour of thinking
             writer.write(line)
@@ -63,6 +66,7 @@ def test_both_ends_of_a_socket_may_live_in_one_loop():
         assert 5 * 3600 <= clock.monotonic() - began < 5 * 3600 + 60
         writer.close()
         await writer.wait_closed()
+        await asyncio.wait(over)
         server.close()
         await server.wait_closed()
 
