@@ -38,7 +38,7 @@ TEXT_KEPT = 1000  # characters of CJ's message
 _STALE_TOKEN = frozenset((1600001, 1600003, 1600030))
 _LOGIN = "authentication/getAccessToken"
 # Those of other requests too, and what is left of one that was cut short: CJ's keys and tokens by their look.
-_CREDENTIAL = re.compile(r"API@CJ[\w@:.-]*|[\w.-]*@api@[\w.-]*", re.ASCII)
+_CREDENTIAL = re.compile(r"API@CJ[\w@:.-]*|(?:CJ\d{1,20})?@api@[\w.-]*", re.ASCII)
 _CREDENTIAL_BYTES = re.compile(_CREDENTIAL.pattern.encode())
 # Figures of a sane length only: a number of 5000 digits is no number, and no refusal lasts for years.
 _RATE = re.compile(r"qps limit is\s*(\d{1,6})\s*times?\s*/\s*(\d{1,5}(?:\.\d{1,6})?)\s*second", re.ASCII)
