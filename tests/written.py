@@ -70,6 +70,8 @@ class Written(logging.Handler):
     def keep_change(self, error: CJError, name: str, value: Any) -> None:
         """Its text has changed; its other facts change by themselves."""
         if name == "args":
+            if id(error) not in self._error_of:  # a copy
+                self.keep(error)
             self._error_of[id(error)]["args"] = value
 
     def test_is_over(self) -> None:

@@ -20,8 +20,10 @@ _SECRET_NAME = re.compile(
     r"token|secret|passw|credential|api_?key|open_?(id|name)|e?mail|authorization|signature|cookie|session",
     re.IGNORECASE,
 )
+# Bounded, and begun at the beginning of a word only: long texts are looked through in linear time.
 _SECRET_TEXT = re.compile(
-    r"""API@CJ[^\s"]*|[^\s"]*@api@[^\s"]*|\beyJ[\w-]{8,}[^\s"]*|[\w.+-]+@[\w-]+(?:\.[\w-]+)+""", re.ASCII
+    r"""API@CJ[^\s"]*|(?<![\w.+-])[\w.+-]{1,99}@(?:api@[^\s"]*|[\w-]{1,99}(?:\.[\w-]+)+)|\beyJ[\w-]{8,}[^\s"]*""",
+    re.ASCII,
 )
 _JSON = msgspec.json.Encoder(decimal_format="number")
 

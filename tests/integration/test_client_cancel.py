@@ -143,16 +143,21 @@ async def first_page(cj: CJClient) -> Any:
     return await cj.products.list(page_size=5)
 
 
+async def close_in_no_time(cj: CJClient) -> None:
+    closing = asyncio.ensure_future(cj.aclose())
+    for _ in range(2):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait((closing,))
+    note_end(closing)
+
+
 async def closed_upon(cj: CJClient, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """The client is closed around a call, in no time, wherever that and a login below it stand."""
     try:
         return await call()
     except asyncio.CancelledError:
-        closing = asyncio.ensure_future(cj.aclose())
-        for _ in range(2):
-            await asyncio.sleep(0)
-        closing.cancel()
-        await asyncio.wait((closing,))
+        await close_in_no_time(cj)
         raise
 
 
@@ -182,11 +187,16 @@ async def while_another_writes(cj: CJClient) -> Any:
     await cj.categories.get()
     with closing_db(sqlite3.connect(cj.engine.services.limiter.store.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        freed = asyncio.get_running_loop().call_later(0.01, other.rollback)
+        usage = asyncio.ensure_future(cj.usage())
         try:
-            return await cj.usage()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            other.rollback()
+            return await usage
         finally:
-            freed.cancel()
+            usage.cancel()
+            await asyncio.wait((usage,))
+            note_end(usage)
 
 
 async def next_login(cj: CJClient) -> Any:
@@ -208,11 +218,7 @@ async def refreshed_ahead(cj: CJClient) -> Any:
         while manager._tasks._tasks:  # noqa: ASYNC110 - it is in the background, and nobody tells
             await asyncio.sleep(0)
     except asyncio.CancelledError:
-        closing = asyncio.ensure_future(cj.aclose())
-        for _ in range(2):
-            await asyncio.sleep(0)
-        closing.cancel()
-        await asyncio.wait((closing,))
+        await close_in_no_time(cj)
         raise
 
 
@@ -398,11 +404,7 @@ async def once(cj: CJClient, scene: Scene, turns: int) -> bool:
             await asyncio.sleep(0)
     await asyncio.sleep(0)
     for other in begun - {task}:
-        if other.cancelled():
-            try:
-                other.result()
-            except asyncio.CancelledError as error:
-                note(error)
+        note_end(other)
     assert services.limiter._line.waiting == 0
     assert not any(services.flights._lanes.values())
     if services.transport is not None:
@@ -420,6 +422,15 @@ def note(error: BaseException) -> None:
     for frame, line in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename.startswith(str(HOUSE)):
             covered.add((Path(frame.f_code.co_filename).name, frame.f_code.co_name, line))
+
+
+def note_end(task: asyncio.Task[Any]) -> None:
+    """The same of a task that is over, if it was cancelled."""
+    if task.cancelled():
+        try:
+            task.result()
+        except asyncio.CancelledError as error:
+            note(error)
 
 
 def note_waiting(task: asyncio.Task[Any]) -> None:
