@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta, timezone, tzinfo
@@ -19,6 +20,11 @@ from cjasync.errors import ConfigError
 Priority = Literal["interactive", "background"]
 
 CHINA_TIME = timezone(timedelta(hours=8), "UTC+8")
+
+
+def without_password(where: Any) -> Any:
+    """A URL as it may be shown; anything else as it is."""
+    return re.sub("//.*@", "//***@", where) if isinstance(where, str) else where
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -114,7 +120,7 @@ class RequestOptions(Struct, frozen=True, kw_only=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a client can be told. Keys and tokens never show in its repr.
+    """Everything a client can be told. Keys, tokens and the password of a quota URL never show in its repr.
 
     api_key, access_token: one of them; a key lets the client fetch and refresh tokens by itself.
     base_url: CJ's address, or a sandbox's. Plain http only to this machine unless `allow_http`.
@@ -165,6 +171,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         _check("background_reserve", self.background_reserve, zero=True)
         if self.background_reserve >= 1:
             raise ConfigError(f"background_reserve must be below 1, not {self.background_reserve!r}")
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={without_password(getattr(self, name))!r}" for name in self.__struct_fields__)
+        return f"Settings({', '.join(shown)})"
 
     @classmethod
     def from_env(

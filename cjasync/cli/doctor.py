@@ -17,7 +17,7 @@ from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
 from cjasync.cli.words import counted, moment, safe
 from cjasync.client import CJClient
-from cjasync.config import Plan
+from cjasync.config import Plan, without_password
 from cjasync.errors import CJError, ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ async def doctor(
     step = "settings"
     try:
         settings = common.settings()
-        checks.append(Check(step, True, f"{settings.base_url}, {_plan(settings.plan)}"))
+        checks.append(Check(step, True, f"{without_password(settings.base_url)}, {_plan(settings.plan)}"))
         step = "credentials"
         async with common.client(settings) as cj:
             checks.append(Check(step, True, "an API key" if settings.api_key else "an access token, without a key"))
@@ -98,7 +98,7 @@ def _plan(plan: Plan) -> str:
 
 async def _store(cj: CJClient) -> str:
     usage = await cj.usage()
-    return f"{cj.config.quota}, keeps {len(usage.buckets)} limits"
+    return f"{without_password(cj.config.quota)}, keeps {len(usage.buckets)} limits"
 
 
 async def _login(cj: CJClient) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from cjasync.config import without_password
 from cjasync.errors import ConfigError
 from cjasync.quota.facts import PointsInfo, Refusal
 from cjasync.quota.limiter import Limiter
@@ -49,4 +50,5 @@ def open_store(where: str | QuotaStore) -> QuotaStore:
         from cjasync.quota.redis import RedisStore
 
         return RedisStore(where)
-    raise ConfigError(f"unknown quota store {where!r}: choose memory, sqlite, sqlite:///path or redis://host:port/db")
+    told = without_password(where)
+    raise ConfigError(f"unknown quota store {told!r}: choose memory, sqlite, sqlite:///path or redis://host:port/db")

@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 import msgspec
 
+from cjasync.config import without_password
 from cjasync.errors import ConfigError, StoreError
 from cjasync.quota.bucket import Budget, Claim, Rate
 from cjasync.quota.delays import Delays
@@ -38,8 +39,13 @@ class RedisStore:
     shared = True
 
     def __init__(self, url: str = "redis://localhost:6379/0", *, client: Any = None) -> None:
-        parts = urlsplit(url)
-        self._name = f"{parts.scheme}://{parts.hostname}:{parts.port or 6379}{parts.path}"  # without a password
+        try:
+            parts = urlsplit(url)
+            port = parts.port or 6379
+        except ValueError:  # whose text may hold a part of the password
+            where = without_password(url)
+            raise ConfigError(f"quota: {where} is no Redis URL; write redis://user:password@host:port/db") from None
+        self._name = f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"  # without a password
         self._url = url
         self._given = client
         self._client: Any = client

@@ -111,6 +111,8 @@ def test_doctor_stops_at_what_is_wrong(cj, cjasync):
     result = cjasync("doctor", *cj.access, "--base-url", "gopher://x")
     assert result.exit_code == 2
     assert result.stdout.splitlines()[-1].startswith("bad ")
+    shown = cjasync("doctor", "--access-token", "x", "--base-url", "https://me:hunter2@example.com").stdout
+    assert shown.startswith("ok  settings     https://***@example.com, ")
     told = json.loads(cjasync("doctor", "--json").stdout)
     assert (told["ok"], told["checks"][-1]["name"]) == (False, "credentials")
 

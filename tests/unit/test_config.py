@@ -298,6 +298,15 @@ def test_a_client_shows_no_secret() -> None:
     assert not any(part in repr(client.config) for part in SECRET_PARTS)
 
 
+@pytest.mark.parametrize("where", ["redis://me:hunter2@host/0", "redis://me:hunt@er2@host/0"])
+def test_the_password_of_a_quota_url_is_never_shown(where: str) -> None:
+    assert "quota='redis://***@host/0'" in repr(Settings(access_token=TOKEN, quota=where))
+    for wrong in (where.replace("redis", "rdeis"), where.replace("host", "host:port"), "redis://me:hunt/er2@host/0"):
+        with pytest.raises(ConfigError, match=r"//\*\*\*@host") as caught:
+            CJClient(access_token=TOKEN, quota=wrong)
+        assert "hunt" not in str(caught.value)
+
+
 def test_a_client_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"CJ_ACCESS_TOKEN": TOKEN, "CJ_QUOTA_URL": "memory://", "CJ_PLAN": "plus"}.items():
         monkeypatch.setenv(name, value)
