@@ -5,6 +5,8 @@ There are three ways, each tried only where the one before it fails:
 1. The whole answer, typed, in one pass; then a look at the columns that could hide something unreadable.
 2. The page, with its rows as bytes; then row by row, so that one odd row never costs a page.
 3. Piece by piece, where the shape around the rows is odd as well: a list inside a string, a figure that is none.
+
+Where the body is no JSON at all, the rows that are to blame are cut out, and the rest is tried again.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from msgspec import Raw, Struct
 
 from cjasync._envelope import BROKEN, Envelope, Malformed, decode_envelope, loosely, plain
 from cjasync._nesting import is_deeper
-from cjasync._rows import RowReader, Skipped
+from cjasync._rows import Broken, RowReader, Skipped, cut_out
 from cjasync.models._build import build, objections
 from cjasync.models._model import Model
 from cjasync.models._pages import ContentData, ListData, SearchData, SearchGroup
@@ -28,6 +30,7 @@ from cjasync.models._values import Unreadable, read_bool, read_int, read_json
 T = TypeVar("T")
 
 _PAGES = (ListData, ContentData, SearchData)
+_LEVEL_OF_ROWS = {list: 3, ListData: 4, ContentData: 4, SearchData: 6}  # the envelope is at level 1
 _EMPTY_DATA = (b"null", b'""', b"{}", b"[]")  # success about nothing: an empty answer, not an error
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _LIST = msgspec.json.Decoder(list[Raw])
@@ -106,10 +109,16 @@ class AnswerDecoder(Generic[T]):
                     return envelope, self._with_rows(envelope.data, *self._reader.read(_rows_in(envelope.data)))
         if is_deeper(body, max_depth):
             raise Malformed(f"is nested deeper than max_depth, {max_depth} levels")
-        return self._decode_piecemeal(body)
+        return self._decode_piecemeal(body, max_depth)
 
-    def _decode_piecemeal(self, body: bytes) -> tuple[Envelope[Any], Any]:
-        envelope = decode_envelope(body)
+    def _decode_piecemeal(self, body: bytes, max_depth: int) -> tuple[Envelope[Any], Any]:
+        try:
+            envelope = decode_envelope(body)
+        except Malformed:
+            broken = cut_out(body, _LEVEL_OF_ROWS[self._shape]) if self._has_rows else None
+            if broken is None or not broken.cut:
+                raise
+            return self._put_back(broken, *self._decode_slowly(broken.rest, max_depth))
         if not envelope.succeeded:
             return envelope, None
         data = envelope.data
@@ -121,6 +130,13 @@ class AnswerDecoder(Generic[T]):
             raise Malformed(error.reason, error.under("data").path) from None
         except BROKEN as error:
             raise Malformed(f"is not JSON: {error}", "data") from None
+
+    def _put_back(self, broken: Broken, envelope: Envelope[Any], value: Any) -> tuple[Envelope[Any], Any]:
+        if isinstance(value, PageRows):
+            value = PageRows(value.data, value.rows, broken.put_back(value.skipped))
+        elif isinstance(value, Rows):
+            value = Rows.of(value, broken.put_back(value.skipped))
+        return envelope, value
 
     def _value(self, data: Raw | None) -> Any:
         if self._shape is list:

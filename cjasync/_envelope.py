@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
@@ -53,7 +54,7 @@ class Envelope(Struct, Generic[D], frozen=True, rename="camel"):
 def decode_envelope(body: bytes) -> Envelope[Raw]:
     """Only the envelope; its data stays bytes. `Malformed` if the body is no JSON object."""
     try:
-        fields = _FIELDS.decode(body)
+        fields = _FIELDS.decode(body.removeprefix(BOM_UTF8))
     except BROKEN as error:
         raise Malformed(f"is not a JSON object: {error}") from None
     points = fields.get("pointsInfo")

@@ -1,11 +1,13 @@
-"""How deep JSON is nested. Pure."""
+"""How JSON is nested, told by its quotes and brackets alone: the scalars in it need not be sound. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 _TEXT = re.compile(rb'"[^"]*"?')
+_MARK = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{}]', re.DOTALL)
 
 
 def is_deeper(body: bytes, levels: int) -> bool:
@@ -18,3 +20,17 @@ def is_deeper(body: bytes, levels: int) -> bool:
         if depth > levels:
             return True
     return False
+
+
+def objects_at(body: bytes, level: int) -> Iterator[tuple[int, int]]:
+    """Where objects and lists begin and end that stand at that level; the outermost is at 1."""
+    depth = start = 0
+    for mark in _MARK.finditer(body):
+        if mark[0] in (b"{", b"["):
+            depth += 1
+            if depth == level:
+                start = mark.start()
+        elif mark[0] in (b"}", b"]"):
+            if depth == level:
+                yield start, mark.end()
+            depth -= 1

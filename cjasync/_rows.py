@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from cjasync._envelope import BROKEN, plain
+from cjasync._nesting import objects_at
 from cjasync.models._build import build, build_value, field_of, objections
 from cjasync.models._values import Fault, Unreadable
 
@@ -27,6 +28,36 @@ class Skipped(Struct, frozen=True):
 
 Read = tuple[tuple[Any, ...], tuple[Skipped, ...]]
 """The rows in their order, and those that nobody can read."""
+
+
+class Broken(Struct, frozen=True):
+    """A body from which the rows are cut out that are not even JSON. A text stands in the place of each."""
+
+    rest: bytes
+    cut: dict[bytes, tuple[bytes, str]]
+
+    def put_back(self, skipped: tuple[Skipped, ...]) -> tuple[Skipped, ...]:
+        """The skipped rows with the bytes that came instead of what stands for them."""
+        return tuple(
+            Skipped(row.index, self.cut[row.raw][0], "", self.cut[row.raw][1]) if row.raw in self.cut else row
+            for row in skipped
+        )
+
+
+def cut_out(body: bytes, level: int) -> Broken:
+    """Cut out the objects at that level that are no JSON: NaN, half an emoji or a stray backslash spoil one row."""
+    pieces: list[bytes] = []
+    cut: dict[bytes, tuple[bytes, str]] = {}
+    end = 0
+    for start, stop in objects_at(body, level):
+        try:
+            msgspec.json.decode(body[start:stop], type=Raw)
+        except BROKEN as error:
+            text = b'"\\u0000cut out: %d"' % len(cut)
+            cut[text] = body[start:stop], f"is not JSON: {error}"
+            pieces += body[end:start], text
+            end = stop
+    return Broken(b"".join([*pieces, body[end:]]), cut)
 
 
 class RowReader:

@@ -25,7 +25,7 @@ Millis = Annotated[datetime, "milliseconds"]
 
 _Text = Annotated[str, Meta(min_length=1)]
 _Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-_Millis = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+_Millis = Annotated[int, Meta(ge=0, le=values.MAX_MILLIS)]
 _SpanText = Annotated[str, Meta(pattern=values.SPAN_OR_NOTHING)]
 _NumberText = Annotated[str, Meta(pattern=values.NUMBER_OR_NOTHING)]
 _Number = _Int64 | float | str | None

@@ -31,7 +31,8 @@ NUMBER_OR_NOTHING = rf"^\s*(?:{_SIGNED})?\s*$"
 SPAN_OR_NOTHING = rf"^\s*(?:{_SIGNED}|{_DIGITS}\s*(?:--?|[\u2013\u2014~])\s*{_DIGITS})?\s*$"
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_MILLIS = 253_402_300_799_999  # the last millisecond of the year 9999
+MAX_MILLIS = 9_999_999_999_999  # in the year 2286; 20260101120000 is no time in milliseconds
+_COMPACT_DATE = 8  # digits of a date without hyphens, which would be a moment of 1970
 
 
 class Fault(Struct, frozen=True):
@@ -214,14 +215,16 @@ def read_time(value: Any) -> datetime | None:
         text = value.strip()
         if text in _EMPTY:
             return None
-        if not text.isdecimal():
+        if not text.isdecimal() or len(text) == _COMPACT_DATE:
             try:
                 time = datetime.fromisoformat(text)
-            except ValueError:
+                time = time if time.tzinfo is not None else time.replace(tzinfo=CHINA_TIME)
+                time.astimezone(UTC)  # a moment at the calendar's very end exists in some zones only
+            except (ValueError, OverflowError):
                 raise Unreadable(f"expected a time, got {show(value)}") from None
-            return time if time.tzinfo is not None else time.replace(tzinfo=CHINA_TIME)
+            return time
     millis = None if isinstance(value, bool) else read_int(value)
-    if millis is None or not 0 <= millis <= _MAX_MILLIS:
+    if millis is None or not 0 <= millis <= MAX_MILLIS:
         raise Unreadable(f"expected a time, got {show(value)}")
     return _EPOCH + timedelta(milliseconds=millis)
 

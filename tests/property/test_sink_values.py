@@ -28,7 +28,7 @@ numbers = (
 amounts = st.integers(0, 10**9) | st.builds("{}.{}".format, digits, digits)
 spans = amounts | amounts.map(lambda low: f"{low} -- 9{'9' * 40}") | st.just("")
 times = (
-    st.integers(0, 253_402_300_799_999 - 10**9)
+    st.integers(0, 9_999_999_999_999)
     | st.integers(0, 4_000_000_000).map(lambda seconds: (NOON + timedelta(seconds=seconds)).isoformat())
     | st.just("")
 )

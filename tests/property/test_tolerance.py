@@ -128,7 +128,8 @@ def _time() -> st.SearchStrategy[Spelled]:
         time = EPOCH + timedelta(milliseconds=millis)
         china = time.astimezone(CHINA)
         wall = china.replace(tzinfo=None).isoformat(" ")
-        texts = [f"{millis}", f'"{millis}"', quoted(china.isoformat()), quoted(time.isoformat()), quoted(wall)]
+        in_text = f'"{millis:09}"'  # eight digits would be a date
+        texts = [f"{millis}", in_text, quoted(china.isoformat()), quoted(time.isoformat()), quoted(wall)]
         return means(time, *texts)
 
     return st.one_of(

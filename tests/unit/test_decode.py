@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 import msgspec
@@ -148,6 +149,40 @@ def test_points_that_cannot_be_read_are_only_points(points: Any) -> None:
     envelope, got = LIST.decode(body(page(rows(1)), pointsInfo=points))
     assert envelope.points_info is None
     assert len(got.rows) == 1
+
+
+BROKEN = [b"NaN", b"-Infinity", b'"\\ud83d"', b'"\\x"', b"01", b"tru", b"'a'", b'"a\nb"', b"{]", b'{"a":"}\\"",}']
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=repr)
+@pytest.mark.parametrize(
+    ("decoder", "page"),
+    [
+        (LIST, b'{"pageNum":1,"total":"9","list":[{"pid":"1"},%b,{"pid":"2"}]}'),
+        (SEARCH, b'{"totalRecords":9,"content":[{"productList":[{"id":"1"},%b]},{"productList":[{"id":"2"}]}]}'),
+        (TREE, b'[{"categoryFirstName":"1"},%b,{"categoryFirstName":"2"}]'),
+    ],
+    ids=["list", "search", "tree"],
+)
+def test_a_row_that_is_no_json_is_one_row(decoder: AnswerDecoder[Any], page: bytes, broken: bytes) -> None:
+    row = b'{"pid":"{\\"","x":[{"y":%b}]}' % broken
+    _, got = decoder.decode(b'{"code":200,"data":%b}' % page.replace(b"%b", row))
+    assert len(got.rows if isinstance(got, PageRows) else got) == 2
+    (skipped,) = got.skipped
+    assert (skipped.index, skipped.raw) == (1, row)
+    assert "is not JSON" in skipped.reason
+    assert not isinstance(got, PageRows) or got.data.total == 9
+
+
+@pytest.mark.parametrize("decoder", [LIST, ONE, YES], ids=["list", "one", "yes"])
+def test_what_is_broken_outside_of_the_rows_is_malformed(decoder: AnswerDecoder[Any]) -> None:
+    with pytest.raises(Malformed, match="is not a JSON object"):
+        decoder.decode(b'{"code":200,"data":{"pid":"1","list":[{"pid":"1"}],"total":NaN}}')
+
+
+def test_a_byte_order_mark_is_no_reason_to_lose_an_answer() -> None:
+    _, got = LIST.decode(BOM_UTF8 + body(page(rows(1, 2))))
+    assert [row.pid for row in got.rows] == ["1", "2"]
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"5", b"<html>", b"\xff", b'{"code":200}{}', b'{"a":}'])

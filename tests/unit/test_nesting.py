@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cjasync._nesting import is_deeper
+from cjasync._nesting import is_deeper, objects_at
 from cjasync._protocol import read_answer
 from cjasync.errors import BadResponseError
 from cjasync.resources import endpoints
@@ -46,6 +46,22 @@ def test_anything_can_be_counted(body: bytes, levels: int) -> None:
 @pytest.mark.parametrize("body", [b"]" * 100, b'"' + b"[" * 100, b"", b'"[[[[[["'])
 def test_what_is_no_nesting(body: bytes) -> None:
     assert not is_deeper(body, 100)
+
+
+def test_objects_are_found_by_their_level() -> None:
+    body = b'{"a":[{"b":"]}\\"["},NaN,[1],{}],"c":{"d":[{}]}}'
+    assert [body[slice(*place)] for place in objects_at(body, 3)] == [b'{"b":"]}\\"["}', b"[1]", b"{}", b"[{}]"]
+    assert [body[slice(*place)] for place in objects_at(body, 1)] == [body]
+    assert not list(objects_at(b"]" * 9 + b'"[', 1))
+
+
+@given(values, st.integers(1, 4))
+@settings(deadline=None, max_examples=100)
+def test_what_is_found_is_whole(value: Any, level: int) -> None:
+    body = json.dumps(value).encode()
+    for start, stop in objects_at(body, level):
+        assert isinstance(json.loads(body[start:stop]), dict | list)
+    assert bool(list(objects_at(body, level))) == (depth(value) >= level)
 
 
 @pytest.mark.parametrize("shape", ["[", '{"a":', '[1,{"b":[],"c":'])

@@ -84,6 +84,7 @@ def test_prices_keep_their_digits_and_say_so():
         ("2019-12-31T11:14:12Z", datetime(2019, 12, 31, 11, 14, 12, tzinfo=UTC)),
         ("2024-05-01 12:30:00", datetime(2024, 5, 1, 12, 30, tzinfo=CHINA)),
         ("2024-05-01", datetime(2024, 5, 1, tzinfo=CHINA)),
+        ("20240501", datetime(2024, 5, 1, tzinfo=CHINA)),
     ],
 )
 def test_time(sent, read):
@@ -91,7 +92,14 @@ def test_time(sent, read):
     assert read_time(sent).tzinfo is not None
 
 
-@pytest.mark.parametrize("sent", ["yesterday", "2024-13-01", True, [], -1, 253_402_300_800_000, "9" * 30, 1.5])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *("yesterday", "2024-13-01", True, [], -1, 253_402_300_800_000, "9" * 30, 1.5),
+        *("20241301", 20260101120000, "20260101120000"),
+        *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"),  # in UTC there is no such day
+    ],
+)
 def test_a_time_is_never_guessed(sent):
     with pytest.raises(Unreadable):
         read_time(sent)
