@@ -11,7 +11,7 @@ from cjasync import errors
 from cjasync import hooks as events
 from cjasync._endpoint import Endpoint
 from cjasync._patience import Patience
-from cjasync._protocol import Request, Verdict, conceal, read_answer
+from cjasync._protocol import Request, Verdict, conceal, page_asked_for, read_answer
 from cjasync._raw import RawAnswer
 from cjasync._services import Services
 from cjasync._watchdog import Watched
@@ -204,6 +204,7 @@ class Call(Patience):
                 ticket.answered(verdict.points)
         if services.hooks:
             self._note(exchange, verdict.error, response, verdict)
+            self._note_rows(verdict.value)
         if self.capture is not None and verdict.error is None:
             from cjasync._transport import headers_of_interest
 
@@ -311,6 +312,14 @@ class Call(Patience):
             points_left=points.remaining if points is not None else None,
             error=type(error).__name__ if error is not None else None,
         )
+
+    def _note_rows(self, value: Any) -> None:
+        skipped = getattr(value, "skipped", ())
+        if self.endpoint.paging is not None and value is not None:
+            page, total = page_asked_for(self.endpoint.paging, self.request), value.data and value.data.total
+            self._tell(events.PageRead, page=page, rows=len(value.rows), total=total, skipped=len(skipped))
+        for row in skipped:
+            self._tell(events.RowSkipped, path=row.path, reason=row.reason)
 
     def _tell(self, event: type[events.Event], **facts: Any) -> None:
         events.emit(self.services.hooks, event(endpoint=self.endpoint.path, call=self.number, **facts))

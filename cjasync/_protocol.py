@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from cjasync._decode import AnswerDecoder
-from cjasync._endpoint import Endpoint
+from cjasync._endpoint import Endpoint, Paging
 from cjasync._envelope import Envelope, Malformed, decode_envelope
 from cjasync.errors import (
     CODES,
@@ -113,6 +113,11 @@ def _decoder_of(endpoint: Endpoint[Any]) -> AnswerDecoder[Any]:
     if decoder is None:
         decoder = _DECODERS[endpoint.path] = AnswerDecoder(endpoint.answer)
     return decoder
+
+
+def page_asked_for(paging: Paging, request: Request) -> int:
+    """The number of the page that this request is for."""
+    return int(parse_qs(urlsplit(request.url).query)[paging.page][0])
 
 
 def read_answer(endpoint: Endpoint[Any], http_status: int, body: bytes, max_depth: int = 64) -> Verdict:

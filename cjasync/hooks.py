@@ -7,7 +7,7 @@ an exception of its own is logged and never reaches the call. Without hooks no e
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -86,7 +86,7 @@ class PageRead(Event, frozen=True, kw_only=True):
 
 
 class RowSkipped(Event, frozen=True, kw_only=True):
-    """A row could not be read; its bytes are in `page.skipped`."""
+    """A row could not be read; its bytes are in `skipped` of the page or of the list."""
 
     path: str
     reason: str
@@ -116,4 +116,12 @@ def start_log() -> Hook:
 
 def log(event: Event) -> None:
     """The hook behind `CJASYNC_LOG`: one debug line an event. Events hold no parameter, token or key."""
-    logger.debug("%s", event)
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s(%s)", type(event).__name__, ", ".join(_facts(event)))
+
+
+def _facts(event: Event) -> Iterator[str]:
+    for name in event.__struct_fields__:
+        value = getattr(event, name)
+        if value is not None:
+            yield f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value!r}"

@@ -18,7 +18,6 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from cjasync import hooks as events
 from cjasync._decode import PageRows
 from cjasync._endpoint import Endpoint, Paging
 from cjasync._engine import Engine
@@ -203,10 +202,7 @@ class _Listing(Generic[T]):
 
     async def _ask(self, number: int, params: Mapping[str, Any]) -> Page[T]:
         got: PageRows = await self._engine.call(self._endpoint, params)
-        page: Page[T] = self._page(number, got)
-        if self._engine.services.hooks:
-            self._tell(page)
-        return page
+        return self._page(number, got)
 
     def delivered(self, page: Page[T]) -> bool:
         """A page is handed out: its total may have moved the end. False: it only repeats the one before."""
@@ -285,21 +281,6 @@ class _Listing(Generic[T]):
         if paging.max_page is not None:
             reaches.append(paging.max_page * size)
         return min(reaches, default=None)
-
-    def _tell(self, page: Page[T]) -> None:
-        services, path = self._engine.services, self._endpoint.path
-        event = events.PageRead(
-            endpoint=path,
-            call=services.calls,
-            page=page.number,
-            rows=len(page.items),
-            total=page.total,
-            skipped=len(page.skipped),
-        )
-        events.emit(services.hooks, event)
-        for row in page.skipped:
-            skip = events.RowSkipped(endpoint=path, call=services.calls, path=row.path, reason=row.reason)
-            events.emit(services.hooks, skip)
 
 
 def _says_none(page: Page[Any]) -> bool:

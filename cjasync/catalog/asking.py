@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from cjasync import hooks as events
 from cjasync._decode import PageRows
 from cjasync._engine import Engine
 from cjasync._rows import Skipped
@@ -87,7 +86,6 @@ class Asker:
             if question.page == 1 or not (isinstance(error, ParameterError) or _TOO_FAR.search(error.message)):
                 raise
             return Page(Answer(error="max_offset"), (), self.clock.time(), requests)
-        self._tell(question.page, got)
         return _page(got, self.clock.time(), requests)
 
     async def call(self, make: Callable[[], Awaitable[Any]], *, settled: tuple[type[CJError], ...] = ()) -> Any:
@@ -118,17 +116,6 @@ class Asker:
                 await self.clock.sleep(min(left, STEP))
         finally:
             self.waiting_until = None
-
-    def _tell(self, page: int, got: PageRows) -> None:
-        services = self.engine.services
-        if not services.hooks:
-            return
-        facts: dict[str, Any] = {"endpoint": LIST.path, "call": services.calls}
-        total = got.data.total if got.data is not None else None
-        read = events.PageRead(page=page, rows=len(got.rows), total=total, skipped=len(got.skipped), **facts)
-        events.emit(services.hooks, read)
-        for row in got.skipped:
-            events.emit(services.hooks, events.RowSkipped(path=row.path, reason=row.reason, **facts))
 
 
 def _page(got: PageRows, now: float, requests: int) -> Page:

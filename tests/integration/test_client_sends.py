@@ -592,8 +592,8 @@ async def test_listeners_hear_every_event() -> None:
         *("Booked", "Attempt", "Outcome", "Retried"),
         *("Booked", "Attempt", "Outcome", "Refused"),
         *("Booked", "Attempt", "Outcome"),
-        "CallEnded",
         "PageRead",
+        "CallEnded",
     ]
     outcomes = [event for event in events if isinstance(event, hooks.Outcome)]
     assert [(outcome.attempt, outcome.http_status, outcome.error) for outcome in outcomes[:3]] == [

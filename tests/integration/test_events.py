@@ -86,7 +86,7 @@ def test_waits_refusals_and_retries_are_told() -> None:
     listing = [event for event in heard if event.endpoint == LISTING]
     kinds = [type(event) for event in listing]
     once = [Booked, Attempt, Outcome]
-    assert kinds == [CallStarted, *once, Retried, *once, Refused, *once, CallEnded, PageRead]
+    assert kinds == [CallStarted, *once, Retried, *once, Refused, *once, PageRead, CallEnded]
     assert [event.error for event in heard.of(Outcome)] == [
         "UnavailableError",
         "RateLimitedError",
@@ -115,9 +115,22 @@ async def test_pages_and_rows_that_cannot_be_read_are_told(cj_sandbox: Sandbox) 
     assert sorted((event.page, event.rows, event.total) for event in rest) == [
         (page.number, len(page), page.total) for page in pages
     ]
+    assert len(rest) == len(pages) == 3
+    asked = [event.call for event in heard.of(CallStarted) if event.endpoint == LISTING]
+    assert sorted(event.call for event in heard.of(PageRead)) == asked  # also while several are under way
     (skipped,) = heard.of(RowSkipped)
-    assert (skipped.endpoint, skipped.path) == (LISTING, "sellPrice")
+    assert (skipped.endpoint, skipped.path, skipped.call) == (LISTING, "sellPrice", first.call)
     assert "free" in skipped.reason
+
+
+async def test_rows_of_a_list_without_pages_that_cannot_be_read_are_told(cj_sandbox: Sandbox) -> None:
+    rows = [{"vid": "1"}, {"vid": "2", "variantSellPrice": "free"}]
+    cj_sandbox.faults.add(Fault("transient_empty", "product/variant/query", data=rows))
+    heard = Heard()
+    async with sandbox_client(cj_sandbox, hooks=[heard]) as cj:
+        assert len(await cj.variants.query(pid="1")) == 1
+    (skipped,) = heard.of(RowSkipped)
+    assert (skipped.endpoint, skipped.path) == ("product/variant/query", "variantSellPrice")
 
 
 async def test_a_cancelled_call_ends_too(cj_sandbox: Sandbox) -> None:
