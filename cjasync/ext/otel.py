@@ -33,6 +33,7 @@ from cjasync.hooks import (
     PageRead,
     Refused,
     Retried,
+    RowSkipped,
 )
 from cjasync.resources import endpoints
 
@@ -101,6 +102,7 @@ class _Telemetry:
             Refused: self._refused,
             Retried: self._retried,
             PageRead: self._page_read,
+            RowSkipped: self._row_skipped,
             CallEnded: self._call_ended,
         }
 
@@ -167,8 +169,9 @@ class _Telemetry:
 
     def _page_read(self, event: PageRead) -> None:
         self._metrics.rows.add(event.rows, {"url.template": event.endpoint})
-        if event.skipped:
-            self._metrics.skipped.add(event.skipped, {"url.template": event.endpoint})
+
+    def _row_skipped(self, event: RowSkipped) -> None:
+        self._metrics.skipped.add(1, {"url.template": event.endpoint})
 
     def _call_ended(self, event: CallEnded) -> None:
         failed: Attributes = {} if event.error is None else {"error.type": event.error}
