@@ -37,7 +37,7 @@ def most_requests(total: int, size: int, window: int) -> int:
     pages = math.ceil(total / size)
     if total <= window:
         return pages + 1
-    return pages + 2 * (math.ceil(1.1 * total / window) + 1)
+    return pages + 2 * (math.ceil(1.1 * total / window) + 2)
 
 
 def details_file(out: Path, with_: With) -> Path:

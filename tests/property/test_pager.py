@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cjasync import (
@@ -193,6 +193,26 @@ def test_concurrency_may_change_under_way(start: int, later: list[int], wait: Ca
     calls = iter([start, *later * 30])
     shop = Shop(200, turns=wait, concurrency=lambda: next(calls, 2))
     assert run(every(shop.pager())) == shop.rows
+
+
+def test_fewer_are_in_flight_once_fewer_are_wanted() -> None:
+    wanted = 5
+    shop = Shop(400, turns=lambda page: 3, concurrency=lambda: wanted)
+
+    async def main() -> None:
+        nonlocal wanted
+        pages = shop.pager().pages()
+        for _ in range(10):
+            await anext(pages)
+        assert shop.most_in_flight == 5
+        wanted = 1
+        for _ in range(10):  # until those that were under way have ended
+            await anext(pages)
+        shop.most_in_flight = 0
+        assert [page.number async for page in pages] == list(range(21, 41))
+        assert shop.most_in_flight == 1
+
+    run(main())
 
 
 @given(st.integers(0, 200), st.integers(1, 5), turns)
@@ -428,6 +448,28 @@ def test_a_failure_comes_in_its_place_and_says_where_to_go_on(
     run(main())
 
 
+def test_nothing_more_is_asked_for_once_a_page_has_failed() -> None:
+    shop = Shop(300)
+    shop.answer = lambda number, size: UnavailableError("busy") if number == 4 else shop.cut(number, size)
+
+    async def main() -> None:
+        pages = shop.pager().concurrently(3).pages()
+        for _ in range(2):
+            await anext(pages)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert 4 in shop.asked
+        asked = len(shop.asked)
+        assert (await anext(pages)).number == 3
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(shop.asked) == asked
+        with pytest.raises(UnavailableError):
+            await anext(pages)
+
+    run(main())
+
+
 def test_a_failure_right_after_resuming_does_not_lose_what_was_taken() -> None:
     shop = Shop(30)
     shop.answer = lambda number, size: UnavailableError("busy")
@@ -539,8 +581,9 @@ def test_concurrency_is_at_least_one() -> None:
 # --- the window that CJ shows
 
 
-@given(st.integers(0, 120), st.integers(1, 4), st.sampled_from([50, 53, 59]))
+@given(st.integers(0, 120) | st.sampled_from([49, 50, 51]), st.integers(1, 4), st.sampled_from([50, 53, 59]))
 @quick
+@example(51, 2, 50)
 def test_a_walk_that_the_window_cuts_says_how_much_is_missing(rows: int, workers: int, window: int) -> None:
     shop = Shop(rows, window=window)
     had: list[int] = []
@@ -561,6 +604,7 @@ def test_a_walk_that_the_window_cuts_says_how_much_is_missing(rows: int, workers
         assert (failed.value.reachable, failed.value.total) == (50, rows)
         assert had == shop.rows[:50]
     assert max(shop.asked) <= 5
+    assert run(_await(shop.pager(page=2))).unreachable == max(0, rows - 50)  # any page tells
 
 
 def test_listv2_shows_no_page_beyond_its_last_number() -> None:
