@@ -35,7 +35,7 @@ PATIENCE = 900.0  # seconds for which a CJ that is down is asked again and again
 LONGEST = 60.0  # seconds between two such attempts
 MARGIN = 0.5  # seconds that a budget may come back later than it was said
 STEP = 3600.0  # seconds of sleep at a time, because wall clocks are set
-MAY_BE_EMPTY = ("part", "hidden", "beyond")  # kinds of questions
+MAY_BE_EMPTY = ("part", "hidden")  # kinds of questions
 PASSING = (TransportError, UnavailableError, RateLimitedError)
 
 _TOO_FAR = re.compile("offset|result window", re.IGNORECASE)

@@ -21,7 +21,7 @@ class Settled:
     def add(self, certificate: Certificate) -> None:
         """Take in a new one, if its bounds are known to mean the times that rows show."""
         region = certificate.region
-        if region.end is not None and certificate.mode in ("seek", "keyset") and certificate.proof != "none":
+        if region.end is not None and certificate.mode in ("seek", "keyset") and certificate.proven:
             insort(self._spans, (float("-inf") if region.start is None else region.start, region.end))
 
     def covers(self, moment: int | None) -> bool:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
 
 from cjasync.catalog.listing import Ask, Certified, Listing, Outgrown, Spawn, Steps, Unit
-from cjasync.catalog.question import MAX_INVENTORY, MAX_PRICE, Certificate, Facts, Region, Reply, narrower
+from cjasync.catalog.question import MAX_INVENTORY, MAX_PRICE, Certificate, Facts, Proof, Region, Reply, narrower
 
 FILL = 0.85  # of a window, where a part is aimed at
 AT_ONCE = 8  # categories asked for together before looking whether the totals add up
@@ -32,6 +31,7 @@ class Cover:
         self.requests = 0
         self.repaired = 0
         self.constant = True
+        self.uncounted = False  # is there a part whose size nobody knows?
 
     @property
     def missing(self) -> int:
@@ -40,9 +40,9 @@ class Cover:
 
     def certified(self) -> Certified:
         """What has been proved of the region."""
-        proof: Literal["constant", "ordered", "none"] = "ordered"
-        if self.missing or self.constant:
-            proof = "none" if self.missing else "constant"
+        proof: Proof = "constant" if self.constant else "ordered"
+        if self.uncounted or self.missing:
+            proof = "uncounted" if self.uncounted else "none"
         mode, found = self.facts.mode, len(self.keys)
         return Certified(
             Certificate(self.region, self.total, found, self.requests, self.repaired, mode, proof), self.keys
@@ -70,7 +70,7 @@ class Cover:
     def _whole(self, region: Region, first: Reply, prices: list[int], leaf: int) -> Steps:
         """Read `region`, whose first page is `first`, in parts of at most `leaf` rows. Returns whether all is read."""
         total = first.total
-        if total <= leaf and first.keys:
+        if first.exact and total <= leaf and first.keys:
             listing = Listing(region, self.facts)
             listing.take(1, first)
             if (yield from self._certify(listing, total)):
@@ -81,13 +81,14 @@ class Cover:
             by_inventory(region),
             by_category(region, self.categories),
         ):
-            if batches and self.missing:
-                adds_up, complete = yield from self._parts(batches, total, prices, leaf)
+            if batches and (self.missing or not first.exact):
+                adds_up, complete = yield from self._parts(batches, first, prices, leaf)
                 if adds_up:
                     return complete
-        if not self.missing:
+        if not self.missing and first.exact:
             return True
-        if total > leaf:
+        self.uncounted = self.uncounted or not first.exact
+        if total > leaf or not first.exact:
             pages = range(min(self.facts.reach, self.facts.pages(total)), 1, -1)
             yield from self._ask([Ask(region, page, "tie", burst=len(pages)) for page in pages])
             self.constant = False
@@ -107,9 +108,9 @@ class Cover:
             self.constant = self.constant and listing.proof == "constant"
         return listing.proof != "none" or total <= self.facts.size
 
-    def _parts(self, batches: list[list[Region]], total: int, prices: list[int], leaf: int) -> Steps:
+    def _parts(self, batches: list[list[Region]], whole: Reply, prices: list[int], leaf: int) -> Steps:
         """Read the parts of a region; returns whether they add up to its total, and whether all were read."""
-        counted, complete = 0, True
+        counted, complete, total = 0, True, whole.total
         for parts in batches:
             firsts: list[Reply] = yield from self._ask([Ask(part, 1, "part") for part in parts])
             counted += sum(reply.total for reply in firsts)
@@ -117,20 +118,23 @@ class Cover:
                 return False, False
             listings = []
             for part, reply in zip(parts, firsts, strict=True):
-                if reply.total <= leaf:
+                if reply.exact and reply.total <= leaf:
                     listings.append(Listing(part, self.facts))
                     listings[-1].take(1, reply)
             yield from self._fill(listings)
             for part, reply in zip(parts, firsts, strict=True):
-                if reply.total > leaf:
+                if not reply.exact or reply.total > leaf:
                     sample = prices if len(prices) > self.facts.size else [*prices, *seen_prices(reply)]
                     complete &= yield from self._whole(part, reply, sample, leaf)
             for listing in listings:
                 if not (yield from self._certify(listing, listing.total)):
                     first = Reply(listing.total, [], [], [])
                     complete &= yield from self._whole(listing.region, first, prices, self.facts.size)
-            if counted >= total:
+            if counted >= total and whole.exact:
                 break
+        if counted > total and not whole.exact:  # then nobody knows whether the parts are all there is
+            self.uncounted = True
+            self.total += counted - total
         return counted >= total, complete
 
     def _fill(self, listings: list[Listing]) -> Steps:
@@ -154,12 +158,12 @@ def _spread(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
     """A job per category, or else per price band: whichever adds up. Returns whether one of them has an effect."""
     by_name = [narrower(job.region, category=name) for name in categories if job.region.category is None]
     best: tuple[int, list[Region], list[Reply]] | None = None
-    whole = job.rows
+    whole, exact = job.rows, True
     for parts in (by_name, *by_price(job.region, job.rows, facts.window, job.prices)):
         if not parts:
             continue
         last, *replies = yield [Ask(job.region, 1, "part"), *(Ask(part, 1, "part") for part in parts)]
-        whole = last.total
+        whole, exact = last.total, last.exact
         totals = [reply.total for reply in replies]
         if ignored(totals, whole):
             continue
@@ -171,6 +175,8 @@ def _spread(job: Unit, facts: Facts, categories: Sequence[str]) -> Steps:
     if best is None:
         return False
     left, parts, replies = best
+    if not exact and sum(reply.total for reply in replies) > whole:
+        yield Certified(Certificate(job.region, 0, 0, 0, 0, facts.mode, "uncounted"))
     for part, reply in zip(parts, replies, strict=True):
         if reply.total:
             yield Spawn(Unit(part, reply.total, tuple(seen_prices(reply))))

@@ -168,7 +168,7 @@ class Crawl:
             arrivals.append(Arrival(Entry(staging.number(), question=PAUSE)))
         events = planner.feed(question.id, page.answer)
         rows, skipped, mended = self._new(page, events.new, delivered)
-        regions = [each.region for each in events.certified if each.proof != "none" and _by_time(each.region)]
+        regions = [each.region for each in events.certified if each.proven and _by_time(each.region)]
         part = Part("list", page.fetched_at, encode_rows(rows), regions) if rows or regions else None
         entry = Entry(
             staging.number(),

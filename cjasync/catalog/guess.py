@@ -36,11 +36,16 @@ class Hunt:
         self.over: tuple[int, int] | None = None
         self.tries = 0
 
-    def note(self, end: int, rows: int) -> None:
+    def fit(self, reply: Reply) -> bool:
+        """Can all that it announces be reached, and is that all?"""
+        return reply.exact and reply.total <= self.window
+
+    def note(self, end: int, reply: Reply) -> None:
         """Take in what one question found."""
         self.tries += 1
-        if rows > self.window:
-            self.over = end, rows
+        rows = reply.total
+        if not self.fit(reply):
+            self.over = end, max(rows, self.window + 1)
         elif end >= self.fits[0]:
             self.fits = end, rows
 
@@ -105,7 +110,7 @@ def blind(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         totals.add(reply.total)
         if len(reply.keys) == facts.size and page == len(prefix) + 1:
             prefix.append((end, reply))
-        hunt.note(end, reply.total)
+        hunt.note(end, reply)
         if hunt.tries == SUSPICIOUS and len(totals) == 1:
             yield from _check_filter(reply.total)
         if hunt.stuck and not hunt.fits[1]:
@@ -191,15 +196,15 @@ def plain(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     while True:
         (first,) = yield [Ask(Region(job.start, end), 1, "probe", burst=facts.reach)]
         totals.add(first.total)
-        hunt.note(end, first.total)
+        hunt.note(end, first)
         if hunt.tries == SUSPICIOUS and len(totals) == 1:
             yield from _check_filter(first.total)
-        if first.total <= hunt.window or end <= hunt.unit(hunt.first)[1]:
+        if hunt.fit(first) or end <= hunt.unit(hunt.first)[1]:
             break
-        shrink = PLAIN_FILL * hunt.window / first.total
+        shrink = PLAIN_FILL * hunt.window / max(first.total, hunt.window + 1)
         end = hunt.first + int((end - hunt.first) * (shrink if hunt.tries < 4 else min(shrink, 0.5)))
         end = hunt.whole(end)
-    if first.total > hunt.window:
+    if not hunt.fit(first):
         yield from _single((hunt.first, end), job, hunt, facts, categories)
         return
     wide = end - hunt.first + 1

@@ -10,7 +10,8 @@ from cjasync.catalog import prices
 from cjasync.catalog.borders import Settled
 from cjasync.catalog.listing import Ask, Breach, Certified, Learnt
 from cjasync.catalog.question import Answer, Reply, Row, created_from_id, key
-from cjasync.catalog.state import State, Task
+from cjasync.catalog.state import Job, State, Task
+from cjasync.catalog.untimed import Hidden
 
 LOOKING = frozenset({"newest", "tail"})  # questions that only look around
 PATIENCE = 3  # times a page that comes back short is asked for again
@@ -25,7 +26,7 @@ class Intake:
         self._settled = Settled(state.certificates)
         self._categories = set(state.categories)
 
-    def deliver(self, rows: Sequence[Row], ask: Ask) -> list[int]:
+    def deliver(self, rows: Sequence[Row], ask: Ask, job: Job) -> list[int]:
         """The positions of rows that were not delivered yet."""
         state, new = self._state, []
         state.received += len(rows)
@@ -34,8 +35,11 @@ class Intake:
             item, moment = key(row.pid), self._moment(row)
             if item in state.held or self._settled.covers(moment):
                 continue
-            if ask.kind in LOOKING and (moment is None or moment <= state.end):
-                continue  # its window will bring it, or has
+            if moment is None:
+                if ask.kind in LOOKING:
+                    continue  # it will be looked for
+            elif moment <= state.end and (ask.kind in LOOKING or isinstance(job, Hidden)):
+                continue  # its window has brought it, or will
             state.held[item] = moment
             new.append(position)
             if moment is not None or timed:
@@ -56,6 +60,7 @@ class Intake:
             state.readable_ids = all(created_from_id(row.pid) is not None for row in rows)
             if answer.page_size is not None and 0 < answer.page_size < size:
                 raise _smaller(answer.page_size)
+        state.highest = max(state.highest, answer.total)
         due = min(size, max(0, answer.total - (ask.page - 1) * size))
         if error is None and len(rows) < due:
             state.short[question] = state.short.get(question, 0) + 1
@@ -67,7 +72,7 @@ class Intake:
                 error = "max_offset"
             else:
                 state.reasons.append(f"page {ask.page} of a window had {len(rows)} rows where the total promises {due}")
-        if len(rows) > due and error is None and state.facts.mode == "seek" and ask.kind != "beyond":
+        if len(rows) > due and error is None and state.facts.mode == "seek":
             raise Breach("keyset", f"the total says {answer.total}, and the pages hold more")
         if error is not None:
             self._refused(ask.page, size)
@@ -79,6 +84,7 @@ class Intake:
             era=state.era,
             error=error,
             seq=state.requests,
+            exact=not answer.total or answer.total < state.highest,
         )
 
     def settle(self, certified: Certified) -> None:
@@ -86,7 +92,7 @@ class Intake:
         state, certificate = self._state, certified.certificate
         state.certificates.append(certificate)
         self._settled.add(certificate)
-        if certificate.proof == "none":
+        if not certificate.proven:
             return  # other questions may show them again
         state.held = {item: moment for item, moment in state.held.items() if not self._settled.covers(moment)}
         state.fading.append([item for item in certified.keys if item in state.held])

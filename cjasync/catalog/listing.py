@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
-from cjasync.catalog.question import Certificate, Facts, Mode, Region, Reply, Sort
+from cjasync.catalog.question import Certificate, Facts, Mode, Proof, Region, Reply, Sort
 
 MAX_REPAIRS = 200  # of one region; a list that moves faster than it can be read is left, and reported
 
@@ -37,7 +37,7 @@ class Range(Struct, frozen=True, tag="range"):
     """Read everything created in [start, end]; about `rows` are there. The mode of the walk says how.
 
     known: keys of products created at `start`, in the server's order, that were read before, in `known_era`.
-    first: the last page within reach, if it was read already.
+    first: the last page within reach, if it was read already. head: page 1, read in the same breath, if nothing moved.
     density: rows per second before `start`, for the modes that have to guess where a window ends.
     seen_start: a product was certainly created at `start`.
     """
@@ -50,6 +50,7 @@ class Range(Struct, frozen=True, tag="range"):
     first: Reply | None = None
     density: float | None = None
     seen_start: bool = False
+    head: Reply | None = None
 
 
 class Unit(Struct, frozen=True, tag="unit"):
@@ -64,16 +65,10 @@ class Unit(Struct, frozen=True, tag="unit"):
     spread: bool = False
 
 
-class Newer(Struct, frozen=True, tag="newer"):
-    """Count what the time filter of the walk leaves out: products after its end, products without a create time."""
-
-    end: int
-
-
 class Spawn(Struct, frozen=True):
     """Effect: another job, which may start now."""
 
-    job: Range | Unit | Newer
+    job: Range | Unit
 
 
 class Learn(Struct, frozen=True):
@@ -213,7 +208,12 @@ class Listing:
             yield from self.ask(sorted(self.totals, reverse=True), "repair")
 
     @property
-    def proof(self) -> Literal["constant", "ordered", "none"]:
+    def unmoved(self) -> bool:
+        """Had all answers one total, without a pause between them?"""
+        return self.steady and len({era for _, era in self.totals.values()}) == 1
+
+    @property
+    def proof(self) -> Proof:
         """Equal totals and as many products prove completeness in any order; else ordered totals must do."""
         if len(self.keys) < (self.lowest or 0) or self.repairs >= MAX_REPAIRS:
             return "none"

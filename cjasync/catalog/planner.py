@@ -21,16 +21,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from cjasync.catalog import borders, ladder, prices
-from cjasync.catalog.ends import Closing, Hidden, Opening
+from cjasync.catalog.ends import Closing, Opening
 from cjasync.catalog.intake import Intake
-from cjasync.catalog.listing import Ask, Breach, Certified, Effect, Learnt, Newer, Range, Spawn, Unit
+from cjasync.catalog.listing import Ask, Breach, Certified, Effect, Learnt, Range, Spawn, Unit
 from cjasync.catalog.question import Answer, Certificate, Events, Facts, Question, Region
 from cjasync.catalog.report import Report
 from cjasync.catalog.run import STRIDE, Run
 from cjasync.catalog.state import State, Task, from_bytes, to_bytes
+from cjasync.catalog.untimed import Hidden
 
 DEFAULT_WINDOW = 10_000  # where the server sets no limit: larger windows gain nothing and hold bursts open longer
 EAST = 14 * 3600  # no clock is further ahead of UTC
+FOUND = frozenset({"checked", "checked_start", "capped", "window"})  # what strategies find out of `Facts`
 SLACK = 60  # seconds that the server's clock may be ahead of ours
 
 
@@ -121,7 +123,7 @@ class Planner:
             return Events(notes=("an answer that is not needed any more",))
         ask = run.waiting[index]
         certified, said = len(state.certificates), len(state.notes)
-        new = self._intake.deliver(answer.rows, ask)
+        new = self._intake.deliver(answer.rows, ask, run.task.job)
         try:
             reply = self._intake.judge(question, run.task, ask, answer)
             if reply is not None:
@@ -181,13 +183,17 @@ class Planner:
         if state.stage == "walk":
             state.stage = "closing"
             if state.after is None:
-                state.add(Closing(state.end, counted=state.hidden > 0))
+                counted = sum(each.total for each in state.certificates)
+                timed = state.base.timed or state.facts.mode == "units"
+                state.add(Closing(state.end, counted, state.untimed, timed))
                 return True
         if state.stage == "closing":
             state.stage = "hidden"
-            if state.hidden and state.facts.mode != "units":
-                bands = prices.bands(state.price_bins, state.hidden, state.facts) if state.times_shown else ()
-                state.add(Hidden(state.hidden, state.end, bands, told_apart=state.times_shown))
+            if state.sweep:
+                told_apart = state.times_shown or state.hidden == state.after
+                bands = prices.bands(state.price_bins, state.hidden, state.facts)
+                hidden = Hidden(state.hidden or None, state.end, state.front, bands, told_apart, state.after or 0)
+                state.add(hidden)
                 return True
         state.stage = "done"
         return False
@@ -202,7 +208,7 @@ class Planner:
                 assert step.job.start is not None
                 task.end = step.job.start - 1
             position = state.tasks.index(task) + 1 if isinstance(task.job, Range) else None
-            state.add(step.job, 0 if isinstance(step.job, Newer) else position)
+            state.add(step.job, position)
         else:
             self._learn(step.changes)
 
@@ -214,8 +220,10 @@ class Planner:
                 if state.unstable == 2 and state.facts.mode == "seek":
                     state.notes.append("rows of one second change their order: going on page by page")
                     state.facts = replace(state.facts, mode="keyset")
-            elif name in ("checked", "checked_start", "capped"):
+            elif name in FOUND:
                 state.facts = replace(state.facts, **{name: value})
+                if name == "capped" and not any(note.startswith("the server stops") for note in state.notes):
+                    state.notes.append(f"the server stops counting at {state.highest}")
             else:
                 setattr(state, name, value)
 

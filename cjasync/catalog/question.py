@@ -16,6 +16,7 @@ Sort = Literal["asc", "desc"]
 Mode = Literal["seek", "keyset", "blind", "plain", "units"]
 Times = Literal["row", "id"]
 Error = Literal["max_offset"]
+Proof = Literal["constant", "ordered", "atomic", "uncounted", "none"]
 
 CHINA = 8 * 3600
 MAX_PRICE = 1_000_000_000
@@ -184,7 +185,8 @@ class Reply(Struct, array_like=True):
     """An answer as the strategies see it, small enough to live in a checkpoint.
 
     keys: 8 bytes of digest per row. times: create times, None where hidden. era: pauses so far when it came.
-    seq: answers so far, this one included.
+    seq: answers so far, this one included. exact: the server has counted further than this total; one that it never
+    exceeds may be where it stops.
     """
 
     total: int
@@ -194,6 +196,7 @@ class Reply(Struct, array_like=True):
     era: int = 0
     error: Error | None = None
     seq: int = 0
+    exact: bool = True
 
 
 class Certificate(Struct, frozen=True, array_like=True):
@@ -201,7 +204,8 @@ class Certificate(Struct, frozen=True, array_like=True):
 
     total: the server's count when the region was last asked. rows: distinct products found in it.
     proof: how completeness is known: "constant" (equal totals, as many rows), "ordered" (no total rose between
-        neighbouring pages), "atomic" (single pages end to end), or "none".
+        neighbouring pages), "atomic" (single pages end to end), or not at all: "uncounted" (the server
+        stops counting somewhere), "none".
     marks: (time, rows before it) near every page border, from which the next walk cuts its windows.
     """
 
@@ -211,13 +215,18 @@ class Certificate(Struct, frozen=True, array_like=True):
     requests: int
     repaired: int
     mode: str
-    proof: Literal["constant", "ordered", "atomic", "none"]
+    proof: Proof
     marks: tuple[tuple[int, int], ...] = ()
 
     @property
     def missing(self) -> int:
         """Products that the server counted and did not show."""
-        return max(0, self.total - self.rows) if self.proof == "none" else 0
+        return 0 if self.proven else max(0, self.total - self.rows)
+
+    @property
+    def proven(self) -> bool:
+        """Is it certain that nothing of the region was missed?"""
+        return self.proof not in ("uncounted", "none")
 
 
 class Events(Struct, frozen=True):

@@ -85,9 +85,16 @@ def _reasons(state: State, missing: int) -> list[str]:
         reasons.append("the walk is not finished")
     if missing:
         reasons.append(f"{missing} products are counted by the server and shown by no question")
+    uncounted = sum(each.proof == "uncounted" for each in state.certificates)
+    if uncounted:
+        reasons.append(f"{uncounted} windows hold more than the server counts")
     moving = sum(each.proof == "none" and not each.missing for each in state.certificates)
     if moving:
         reasons.append(f"{moving} windows changed faster than they could be read")
+    if state.facts.mode in ("blind", "plain") and state.after is not None:  # nothing else tells how bounds are read
+        lost = min(state.before or 0, state.after) - sum(each.total for each in state.certificates)
+        if lost > 0:
+            reasons.append(f"{lost} products lie in no window that was read")
     if state.facts.mode == "units" and state.before != state.after:
         reasons.append("cut by price and category, which change, while the catalogue changed")
     return reasons

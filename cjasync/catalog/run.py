@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cjasync.catalog.cover import unit
-from cjasync.catalog.ends import Closing, Hidden, Opening, closing, hidden, newer, opening
+from cjasync.catalog.ends import Closing, Opening, closing, opening
 from cjasync.catalog.guess import blind, plain
-from cjasync.catalog.listing import Ask, Effect, Newer, Range, Steps
+from cjasync.catalog.listing import Ask, Effect, Range, Steps
 from cjasync.catalog.question import Reply
 from cjasync.catalog.state import Task
+from cjasync.catalog.untimed import Hidden, hidden
 from cjasync.catalog.windows import keyset, seek
 
 STRIDE = 1 << 20  # questions of one task are numbered from task.id * STRIDE on
 
 Apply = Callable[[Task, Effect], None]
 RANGES: dict[str, Any] = {"seek": seek, "keyset": keyset, "blind": blind, "plain": plain}
-OTHERS: dict[type, Any] = {Opening: opening, Newer: newer, Hidden: hidden, Closing: closing}
+OTHERS: dict[type, Any] = {Opening: opening, Hidden: hidden, Closing: closing}
 
 
 class Run:

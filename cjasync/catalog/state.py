@@ -6,13 +6,14 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cjasync.catalog.ends import Closing, Hidden, Opening
-from cjasync.catalog.listing import Newer, Range, Unit
-from cjasync.catalog.question import Certificate, Facts, Region, Reply
+from cjasync.catalog.ends import Closing, Opening
+from cjasync.catalog.listing import Range, Unit
+from cjasync.catalog.question import Certificate, Facts, Region, Reply, Sort
+from cjasync.catalog.untimed import Hidden
 from cjasync.errors import CheckpointError
 
 VERSION = 1
-Job = Opening | Range | Unit | Newer | Hidden | Closing
+Job = Opening | Range | Unit | Hidden | Closing
 
 
 class Task(Struct):
@@ -37,6 +38,9 @@ class State(Struct):
     fading: those without a create time of the windows certified last: a neighbour may still show them.
     readable_ids: the ids on the first page all carry a create time. times_shown: some row showed its own.
     price_bins: timed products per price bin. short: how often a question was answered with too few rows.
+    highest: the highest total that the server has given. untimed: products without a create time, as the first two
+    answers have it. front: the order that begins with them. hidden: how many there are at the end. sweep: whether to
+    look for them.
     """
 
     base: Region
@@ -56,7 +60,11 @@ class State(Struct):
     short: dict[int, int] = field(default_factory=dict)
     before: int | None = None
     after: int | None = None
+    highest: int = 0
+    untimed: int | None = None
+    front: Sort | None = None
     hidden: int = 0
+    sweep: bool = False
     unstable: int = 0
     readable_ids: bool = True
     times_shown: bool = False

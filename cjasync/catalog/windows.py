@@ -27,7 +27,9 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     """Read [job.start, job.end], or as much of it as one question reaches, and hand on the rest."""
     whole = Listing(Region(job.start, job.end), facts)
     spine, top = yield from _last_page(whole, job, facts)
-    if spine.total <= top * facts.size:
+    if spine.exact and spine.total <= top * facts.size:
+        if job.head is not None and top > 1:
+            whole.take(1, job.head, total=spine.total)
         yield from _settle(whole, top, facts, categories, job.start if job.seen_start else None)
         return
     moments = known_times(spine)
@@ -90,9 +92,9 @@ def _last_page(whole: Listing, job: Range, facts: Facts) -> Steps:
             continue
         moments = known_times(reply)
         yield from check_rows(reply, whole.region, moments, facts)
+        if not reply.exact and reply.total > job.rows + facts.size and not facts.capped:
+            yield Learn({"capped": True})
         if reply.total > top * facts.size and top == reach:
-            if job.start is not None and reply.total > job.rows + facts.size and not facts.capped:
-                yield Learn({"capped": True})
             return reply, top
         if not reply.total:
             top = 1  # of an empty list, every page is as good as the first
@@ -128,6 +130,8 @@ def _close(
     closed: Listing, top: int, below: int, job: Range, moments: list[int], facts: Facts, categories: Sequence[str]
 ) -> Steps:
     """Read the closed window below the spine page, and see that its bounds do what they should."""
+    if job.head is not None and top > 1:
+        closed.take(1, job.head, total=below)
     skipped = min(_skippable(job, closed.totals[top][1], facts), top - 1)
     if skipped > 0:
         closed.floor = skipped
@@ -141,7 +145,9 @@ def _close(
         wanted = []
     if top - 1 in closed.totals:
         count = closed.totals[top - 1][0]
-        doubtful = count < below if facts.at_lunch(closed.region.end) else count < (top - 1) * facts.size
+        # Fewer than announced may be gone, or cut off by a bound that means something else: where that would show.
+        told = facts.at_lunch(closed.region.end) or closed.region.end in moments
+        doubtful = count < below if told else count < (top - 1) * facts.size
         if doubtful or (count != below and not facts.checked):
             yield from calibrate((moments[-1], *moments), facts)
         elif not facts.checked:
@@ -209,13 +215,18 @@ def keyset(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
 
 def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[str]) -> Steps:
     """Page after page by create time, each from the last row of the one before; a crowded second by itself."""
-    at, requests, left, found = region.start, listing.asked, 0, set(listing.keys)
+    at, requests, left, uncounted, found = region.start, listing.asked, 0, False, set(listing.keys)
     end = region.end
     assert end is not None
     while at is None or at <= end:
         (reply,) = yield [Ask(Region(at, end), 1, "keyset")]
         requests += 1
         moments = known_times(reply)
+        if not facts.checked_start and at == region.start and len(reply.keys) == facts.size:
+            (newest,) = yield [Ask(Region(at, end), 1, "bounds", "desc")]
+            if set(newest.keys) == set(reply.keys):
+                raise Breach(unsorted(facts), "both orders begin with the same products")
+            yield from calibrate((moments[-1], *moments), facts)
         yield from check_rows(reply, Region(at, end), moments, facts)
         found.update(reply.keys)
         if len(reply.keys) < facts.size:
@@ -230,6 +241,7 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
             found.update(second.keys)
             requests += second.requests
             left += second.missing
+            uncounted = uncounted or second.uncounted
             at = stop + 1
         else:
             at = start
@@ -240,7 +252,7 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
         requests=requests,
         repaired=listing.repairs + (1 if facts.mode == "seek" else 0),
         mode="keyset",
-        proof="none" if left else "atomic",
+        proof="uncounted" if uncounted else "none" if left else "atomic",
     )
     yield Certified(certificate, found)
 

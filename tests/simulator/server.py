@@ -72,7 +72,7 @@ class Server:
     nulls: where products without a create time are listed: first, last, low (first when ascending) or high.
     replicas: with two, the order among ties depends on which one answers.
     ignore: names of filters it does not look at: time, price, category, inventory, sort.
-    hide: rows do not show their create time. cap: totals end there.
+    hide: rows do not show their create time. cap: totals end there. beyond: and rows go on, as far as the window goes.
     """
 
     def __init__(
@@ -90,13 +90,14 @@ class Server:
         ignore: tuple[str, ...] = (),
         hide: bool = False,
         cap: int | None = None,
+        beyond: bool = True,
         pid: Callable[[Product], str] = lambda product: product.pid,
         seed: int = 5,
     ) -> None:
         self.products = catalogue.products
         self.window, self.size, self.zone, self.noon = window, size, zone, noon
         self.after, self.before, self.nulls, self.ignore = after, before, nulls, ignore
-        self.hide, self.cap, self.pid = hide, cap, pid
+        self.hide, self.cap, self.beyond, self.pid = hide, cap, beyond, pid
         self.rng = random.Random(seed)
         self.now = float(START)
         self.prices = [product.price for product in self.products]
@@ -164,7 +165,9 @@ class Server:
             else:
                 entries = shelf.slice(low + offset, min(high, low + offset + size))
             numbers = [number for _, _, number in entries]
-        total = total if self.cap is None else min(total, self.cap)
+        if self.cap is not None:
+            total = min(total, self.cap)
+            numbers = numbers if self.beyond else numbers[: max(0, self.cap - offset)]
         return Answer(total, tuple(self.rows[number] for number in numbers), size)
 
     def _bound(self, text: str | None, shift: int) -> int | None:

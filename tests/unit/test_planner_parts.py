@@ -104,7 +104,7 @@ def test_the_spine_comes_first_and_announces_its_burst() -> None:
     assert [question.kind for question in more] == ["spine", *["page"] * 7]
     assert [question.page for question in more] == [30, *range(28, 21, -1)]
     assert more[0].burst == 30
-    assert more[1].burst == 28
+    assert more[1].burst == 27  # the first page has been read: neither total shows that anything moved since
     assert planner.next(8) == []
     assert len(planner.next(10)) == 2
 

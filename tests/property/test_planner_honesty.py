@@ -1,0 +1,94 @@
+"""A server with any weaknesses at once: what a walk misses it never calls proved.
+
+Servers here are as odd as they come; where one behaves, nothing may be missed at all. (Two things a walk takes on
+trust: that a first page which is not full holds all there is, and that a server does not stop counting exactly at the
+number of products that have a create time.)
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cjasync.catalog.planner import Planner
+from tests.simulator.catalogue import START, catalogue
+from tests.simulator.server import Server
+from tests.simulator.walk import Walk, walk
+
+SHAPES = ["uniform", "growth", "halfday", "bursty", "onesecond", "loguniform", "cantor", "ties3", "ties25"]
+FILTERS = ["sort", "time", "price", "category", "inventory"]
+BEHAVED = {"window", "size", "nulls", "zone"}
+
+
+@dataclass
+class Case:
+    """A catalogue, a server, and how they are walked: all drawn from one number."""
+
+    seed: int
+    size: int = 0
+    told: int | None = None
+    products: dict[str, Any] = field(default_factory=dict)
+    server: dict[str, Any] = field(default_factory=dict)
+    how: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        dice = random.Random(self.seed)
+        self.size = dice.choice([5, 10, 20])
+        window = self.size * dice.randint(3, 8)
+        rows = dice.choice([0, 1, self.size, self.size + 1, window - 1, window, window + 1, 2 * window])
+        count = dice.choice([rows, dice.randint(0, 40 * self.size), dice.randint(0, 100 * self.size)])
+        self.products = {
+            "n": count,
+            "shape": dice.choice(SHAPES),
+            "seed": self.seed,
+            "nulls": dice.choice([0, 0, 0.002, 0.02, 0.2]),
+        }
+        if dice.random() < 0.4:
+            self.products |= {"churn": dice.choice([1, 10, 50]), "days": max(0.002, count / self.size / 50_000)}
+        self.server = {
+            "window": dice.choice([window, window, None]),
+            "size": dice.choice([self.size, self.size, max(2, self.size // 2)]),
+            "nulls": dice.choice(["first", "last", "low", "high"]),
+        }
+        for _ in range(dice.choice([0, 1, 1, 2, 3])):
+            self._weaken(dice, window)
+        self.told = dice.choice([window, window, None, 2 * window, 3 * self.size])
+        self.how = {"in_flight": dice.choice([1, 4, 16]), "seed": self.seed, "crash": dice.choice([0, 0.05])}
+
+    def _weaken(self, dice: random.Random, window: int) -> None:
+        name = dice.choice(["zone", "noon", "after", "before", "replicas", "ignore", "ignore", "hide", "cap", "cap"])
+        caps = [window, 2 * window, window // 2 // self.size * self.size, 4 * self.size, window - 3, 3 * self.size + 7]
+        odd = {
+            "zone": lambda: dice.randint(-56, 56) * 900,
+            "replicas": lambda: 2,
+            "ignore": lambda: (*self.server.get("ignore", ()), dice.choice(FILTERS)),
+            "cap": lambda: max(self.size, dice.choice(caps)),
+        }
+        self.server[name] = odd.get(name, lambda: True)()
+        if name == "cap":
+            self.server["beyond"] = dice.random() < 0.5
+
+    def walk(self) -> tuple[Walk, Server]:
+        products = catalogue(**self.products)
+        server = Server(products, **self.server)
+        planner = Planner.start(now=START, page_size=self.size, window=self.told)
+        return walk(planner, server, products, most=30_000, **self.how), server
+
+
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 10**9).map(Case))
+def test_what_is_missed_is_never_called_proved(case: Case) -> None:
+    result, server = case.walk()
+    report = result.report
+    timed = sum(product.created is not None and product.born <= START for product in server.products)
+    if result.missed and case.server.get("cap") != timed:
+        assert not report.proved
+        assert report.reasons
+    if case.server.keys() <= BEHAVED and "churn" not in case.products and case.products["nulls"] <= 0.02:
+        assert not result.missed
+        assert result.doubled == 0
+        assert report.proved, report.reasons
