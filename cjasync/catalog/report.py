@@ -95,6 +95,8 @@ def _reasons(state: State, missing: int) -> list[str]:
         lost = min(state.before or 0, state.after) - sum(each.total for each in state.certificates)
         if lost > 0:
             reasons.append(f"{lost} products lie in no window that was read")
+        if state.facts.capped:
+            reasons.append("nothing shows how the server reads bounds of time: it neither sorts by it nor counts all")
     if state.facts.mode == "units" and state.before != state.after:
         reasons.append("cut by price and category, which change, while the catalogue changed")
     return reasons
