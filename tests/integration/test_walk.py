@@ -154,13 +154,13 @@ async def test_a_total_that_shrinks_to_zero_for_good_ends_the_walk_and_says_so(t
 
 async def test_what_cannot_be_waited_out_ends_the_walk_and_what_came_is_handed_on(monkeypatch):
     """Eight questions are answered, whichever they are; none merely counts where every product has its time."""
-    page, answered = ListRows.page, []
+    pieces, answered = ListRows.pieces, []
 
     def noted(rows, numbers):
         answered.append(list(numbers))
-        return page(rows, answered[-1])
+        return pieces(rows, answered[-1])
 
-    monkeypatch.setattr(ListRows, "page", noted)
+    monkeypatch.setattr(ListRows, "pieces", noted)
     fault = Fault("refuse", "product/list", nth=range(9, 10_000), code=1600001, message="Invalid access token")
     async with shop(faults=[fault], null_times=0.0) as (sandbox, cj):
         found = []
