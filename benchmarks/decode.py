@@ -20,11 +20,12 @@ from benchmarks.frame.memory import resident
 from benchmarks.frame.plain import envelope_of, pydantic_of
 from cjasync._decode import AnswerDecoder
 from cjasync._envelope import Envelope
+from cjasync.models import ValuePool
 from cjasync.models._pages import ListData, SearchData
 from cjasync.models.product import ListedProduct, SearchProduct
 
 SAME, PLAIN = "msgspec in one pass, our Structs", "msgspec in one pass, plain Structs"
-OURS, READ = "cjasync", "cjasync, then every field read"
+OURS, READ, POOLED = "cjasync", "cjasync, then every field read", "cjasync, in a ValuePool"
 ANSWERS: dict[str, tuple[str, str, Any, Any]] = {
     "list": (LIST, "product/list, 200 rows", ListData[ListedProduct], ListedProduct),
     "search": (SEARCH, "product/listV2, 100 rows", SearchData[SearchProduct], SearchProduct),
@@ -63,6 +64,7 @@ def measure(folder: str, short: str, rounds: int, seconds: float) -> Any:
     same = msgspec.json.Decoder(Envelope[answer], strict=False, float_hook=Decimal)
     plain = msgspec.json.Decoder(envelope_of(path))
     names = list(model.__model_fields__)
+    pool = ValuePool()
 
     def read_all() -> None:
         for row in ours.decode(body)[1].rows:
@@ -74,6 +76,7 @@ def measure(folder: str, short: str, rounds: int, seconds: float) -> Any:
         PLAIN: lambda: plain.decode(body),
         OURS: lambda: ours.decode(body),
         READ: read_all,
+        POOLED: lambda: pool.share(ours.decode(body)[1].rows),
         "json": lambda: json.loads(body),
     }
     if orjson := _optional("orjson"):
@@ -121,7 +124,9 @@ def held(folder: str, way: str) -> list[int]:
 def _holders() -> dict[str, Callable[[bytes], Any]]:
     ours = AnswerDecoder(ListData[ListedProduct])
     plain = msgspec.json.Decoder(envelope_of(LIST))
+    pool = ValuePool()
     ways: dict[str, Callable[[bytes], Any]] = {
+        POOLED: lambda body: pool.share(ours.decode(body)[1].rows),
         OURS: lambda body: ours.decode(body)[1].rows,
         PLAIN: lambda body: plain.decode(body).data.rows,
         "json": lambda body: json.loads(body)["data"]["list"],
@@ -179,4 +184,6 @@ def _report_memory(found: Findings, folder: Path) -> None:
         Table(title, ["way", "bytes a row", "x JSON"], rows, f"The JSON itself: {size:.0f} bytes a row.")
     )
     found.figures["bytes_per_row"] = Figure(rows[0][1])
-    found.charts.append(Chart(title, "bytes", [Bar(row[0], row[1], row[0] == OURS) for row in rows], 900, less=True))
+    found.charts.append(
+        Chart(title, "bytes", [Bar(row[0], row[1], row[0] in (OURS, POOLED)) for row in rows], 900, less=True)
+    )

@@ -1,6 +1,7 @@
 """What CJ's answers become: one module per noun."""
 
 from cjasync.models._model import Model
+from cjasync.models._pool import ValuePool
 from cjasync.models.account import AccountLimits, AccountSettings, Callback, Callbacks, QuotaLimit
 from cjasync.models.category import Category, FirstCategory, RelatedCategory, SecondCategory
 from cjasync.models.common import Price, Weight
@@ -36,6 +37,7 @@ __all__ = [
     "Stock",
     "StockLocation",
     "Tokens",
+    "ValuePool",
     "Variant",
     "VariantInventory",
     "Warehouse",

@@ -23,6 +23,7 @@ from cjasync.models import (
     Stock,
     StockLocation,
     Tokens,
+    ValuePool,
     Variant,
 )
 from cjasync.models._build import build
@@ -146,6 +147,30 @@ def test_models_are_values():
     assert product.as_dict()["variants"][0]["vid"] == "v"
     with pytest.raises(AttributeError):
         product.pid = "2"
+
+
+def test_rows_in_a_pool_share_what_is_equal_and_stay_what_they_are():
+    def rows(first):
+        return [
+            build(
+                ListedProduct,
+                {"pid": n, "categoryName": f"c {n % 3}", "sellPrice": "1-2", "shippingCountryCodes": ["CN"]},
+            )
+            for n in range(first, first + 500)
+        ]
+
+    pool = ValuePool()
+    kept = [row for first in range(0, 3000, 500) for row in pool.share(rows(first))]
+    assert kept == [row for first in range(0, 3000, 500) for row in rows(first)]
+    assert len({id(row.category_name) for row in kept}) == 3
+    assert kept[0].shipping_country_codes == ("CN",)
+    assert hash(kept[7]) == hash(rows(7)[0])
+    again = pool.share(rows(0))
+    assert again[0].category_name is kept[0].category_name
+    assert again[0].pid is not kept[0].pid  # what never repeats is not remembered
+    assert pool.share([]) == []
+    mixed = pool.share([build(Product, {"pid": "1", "sellPrice": value}) for value in (3, "3", None, "3.0")])
+    assert [product.sell_price and product.sell_price.low for product in mixed] == [3, 3, None, 3]
 
 
 def test_leaves_of_a_first_level():
