@@ -25,7 +25,8 @@ from typing import Any
 
 from benchmarks.frame import Bar, Chart, Figure, Findings, Table, question
 from benchmarks.frame.fresh import ROOT
-from benchmarks.frame.limiters import CALL, limiter, only_rate, share_of_rate, worst_second
+from benchmarks.frame.limiters import CALL, limiter, only_rate
+from benchmarks.frame.turns import share_of_rate, worst_second
 from cjasync.config import Plan
 from cjasync.quota import SQLiteStore
 
