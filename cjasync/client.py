@@ -113,6 +113,7 @@ class CJClient:
             clock=clock,
             on_exhausted=config.on_exhausted,
             background_reserve=config.background_reserve,
+            day_zone=config.day_zone,
             egress=f"{config.egress or 'this machine'}@{server}",  # a sandbox's address is not the one that CJ sees
         )
         self._services = Services(

@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta, timezone, tzinfo
+from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,6 +129,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     egress: names the public IP address whose limit is shared (default: this machine).
     on_exhausted: "raise" QuotaExhaustedError at a day's end, or "wait" for the reset.
     background_reserve: share of the day's budget that background calls leave to interactive ones.
+    day_zone: whose midnight begins the day of CJ's limits; a zone with one offset from UTC all year.
     zone: the zone of CJ's text dates. coalesce: identical reads in flight are one request.
     cache: keep what hardly ever changes, the categories and the warehouses, for a day.
     connections: open at the same time.
@@ -148,6 +149,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     background_reserve: float = 0.1
     token_store: Any = None
     options: RequestOptions = msgspec.field(default_factory=RequestOptions)
+    day_zone: tzinfo = UTC
     zone: tzinfo = CHINA_TIME
     coalesce: bool = True
     cache: bool = False
@@ -160,7 +162,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("api_key", "access_token"):
             msgspec.structs.force_setattr(self, name, _secret(name, getattr(self, name)))
-        for name, kind in (("plan", Plan), ("options", RequestOptions), ("zone", tzinfo)):
+        for name, kind in (("plan", Plan), ("options", RequestOptions), ("zone", tzinfo), ("day_zone", tzinfo)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"{name} must be a {kind.__name__}, not {getattr(self, name)!r}")
         for name in ("connections", "max_body", "max_ratio", "max_depth"):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, tzinfo
 from hashlib import blake2b
 from math import ceil
 from typing import Any, Literal
 
 from cjasync._endpoint import Endpoint
 from cjasync.config import Plan, Priority
+from cjasync.errors import ConfigError
 from cjasync.quota.bucket import DAY, SECOND, Budget, Claim, Rate, Seats
 from cjasync.quota.facts import Refusal
 
@@ -41,7 +42,9 @@ class Scopes:
 
     def __init__(self, plan: Plan, account: str, egress: str, reserve: float, zone: tzinfo = UTC) -> None:
         self.plan = plan
-        ahead = datetime.now(zone).utcoffset() or timedelta()
+        ahead = zone.utcoffset(None)
+        if ahead is None:
+            raise ConfigError(f"day_zone must have the same offset from UTC all year, which {zone} has not")
         self.offset = round(-ahead.total_seconds()) * SECOND % DAY
         self.account = account
         self.prefix = f"account:{account}:"

@@ -58,7 +58,7 @@ class Usage(Struct, frozen=True):
 class Estimate(Struct, frozen=True, kw_only=True):
     """What a number of calls will cost.
 
-    seconds: from now to the last request; days: how many UTC days it touches; ends_at: when it ends (aware datetime).
+    seconds: from now to the last request; days: how many days it touches; ends_at: when it ends (aware datetime).
     limited_by: the limit that sets the time.
     """
 
@@ -150,7 +150,7 @@ def estimate(scopes: Scopes, endpoint: Endpoint[Any], calls: int, usage: Usage, 
     pace = "requests per second"
     left, at, days, limited_by = calls, wall, 1, ""
     while True:
-        midnight = (at // DAY + 1) * DAY
+        midnight = (at - scopes.offset) // DAY * DAY + DAY + scopes.offset
         room = {pace: int((midnight - at) // spacing) + 1 if spacing else left}
         have = {bucket.name: (bucket.remaining if days == 1 else bucket.limit) or 0 for bucket, _ in budgets}
         for bucket, price in budgets:

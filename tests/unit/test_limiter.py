@@ -7,6 +7,7 @@ import itertools
 import random
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -296,10 +297,17 @@ def test_the_day_may_end_at_another_midnight():
         with pytest.raises(QuotaExhaustedError) as caught:
             await lim.admit(LIST)
         assert caught.value.resets_at == datetime(2026, 3, 1, 16, tzinfo=UTC)
+        later = await lim.estimate(LIST, 2)
+        assert later.ends_at == datetime(2026, 3, 2, 16, tzinfo=UTC)
         clock.advance(3600)
         await send(lim)
 
     run(main(), clock=clock)
+
+
+def test_a_day_that_is_longer_in_autumn_is_none():
+    with pytest.raises(ConfigError, match="Europe/Berlin"):
+        limiter(VirtualClock(), day_zone=ZoneInfo("Europe/Berlin"))
 
 
 def test_waiting_for_the_reset_keeps_the_order_and_lets_others_pass():
