@@ -28,20 +28,23 @@ local function write(key, fields)
   redis.call('EXPIRE', key, KEPT)
 end
 
--- A clock that never runs backwards, although the server's may be set back.
+-- A clock that never runs backwards, although the server's may be set back; and the name of what is kept here.
 local function clock()
   local wall = given
   if wall == 0 then
     local time = redis.call('TIME')
     wall = tonumber(time[1]) * SECOND + tonumber(time[2])
   end
-  local known = read(root .. 'clock')
+  local known, found = read(root .. 'clock')
   local ahead = math.max(known.ahead, known.last - wall)
-  write(root .. 'clock', { ahead = ahead, last = wall + ahead })
-  return wall + ahead, wall
+  local era = found.era or work.greeting or ''
+  redis.call('HSET', root .. 'clock', 'ahead', text(ahead), 'last', text(wall + ahead), 'era', era)
+  return wall + ahead, wall, era
 end
 
-local now, wall = clock()
+local now, wall, era = clock()
+if work.greeting then return { 'now', text(now), era } end
+if work.era ~= era then return { 'lost' } end
 
 local Rate, Budget, Seats = {}, {}, {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -45,16 +46,31 @@ class RedisStore:
         except ValueError:  # whose text may hold a part of the password
             where = without_password(url)
             raise ConfigError(f"quota: {where} is no Redis URL; write redis://user:password@host:port/db") from None
-        self._name = f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"  # without a password
+        # without a password
+        self._name = "behind the given client" if client else f"{parts.scheme}://{parts.hostname}:{port}{parts.path}"
         self._url = url
         self._given = client
         self._client: Any = client
         self._script: Any = None
+        self._era: str | None = None
         _stores.add(self)
 
     async def open(self, desk: Desk) -> None:
         """Connect. Raises StoreError, and ConfigError without the extra."""
         await self._run(desk, {})
+        from redis.exceptions import ResponseError
+
+        try:
+            memory = await self._client.info("memory")
+        except ResponseError:  # some servers do not tell, and then it is on trust
+            return
+        except Exception as error:
+            raise self._explained(error) from error
+        if memory.get("maxmemory") and memory.get("maxmemory_policy", "noeviction") != "noeviction":
+            raise StoreError(
+                f"the quota store {self._name} may drop buckets when its memory is full "
+                f"(maxmemory-policy {memory['maxmemory_policy']}), and limits with them; use one with noeviction"
+            )
 
     def try_book(self, booking: Booking, desk: Desk, token: int) -> None:
         """Never at once: the buckets are elsewhere."""
@@ -141,6 +157,18 @@ class RedisStore:
     async def _run(self, desk: Desk, work: dict[str, Any]) -> list[str]:
         if self._script is None:
             self._connect()
+        if self._era is None:
+            self._era = (await self._ask(desk, {"greeting": secrets.token_hex(8)}))[2]
+        answer = await self._ask(desk, {**work, "era": self._era})
+        if answer[0] == "lost":
+            self._era = None
+            raise StoreError(
+                f"the quota store {self._name} was emptied or replaced (restarted without persistence, flushed, "
+                "another server): nobody knows what today has used. The next call begins a new ledger"
+            )
+        return answer
+
+    async def _ask(self, desk: Desk, work: dict[str, Any]) -> list[str]:
         try:
             answer = await self._script(keys=[ROOT], args=[_encode(work), self.clock(desk)])
         except Exception as error:

@@ -34,23 +34,31 @@ MS = SECOND // 1000
 @pytest.fixture(scope="module")
 def server():
     """The port of a redis-server of our own, or None where none is installed."""
-    program = shutil.which("redis-server")
-    if program is None:
+    if shutil.which("redis-server") is None:
         yield None
         return
+    port = free_port()
+    process = start_redis(port)
+    yield port
+    process.terminate()
+    process.wait()
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+def start_redis(port: int) -> subprocess.Popen[bytes]:
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
     for _ in range(500):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
         time.sleep(0.01)
-    yield port
-    process.terminate()
-    process.wait()
+    return process
 
 
 class Shop:
@@ -175,10 +183,85 @@ async def test_what_never_left_is_given_back(shop):
     await client.aclose()
 
 
+async def test_a_store_that_is_emptied_is_told_to_everybody_once(shop):
+    one, two = shop.client(), shop.client()
+    here, there = (limiter(client, qps=None, ip_qps=None, daily_calls=3) for client in (one, two))
+    for lim in (here, here, there):
+        await send(lim)
+    await one.flushall()
+    for lim in (here, there):
+        with pytest.raises(StoreError, match="emptied"):
+            await send(lim)
+    for lim in (here, there):
+        await send(lim)
+        await lim.aclose()
+    for client in (one, two):
+        await client.aclose()
+
+
+class Mortal:
+    """A Redis that can be killed with all it knows, and comes back with nothing: a real one where there is one."""
+
+    def __init__(self, real: bool) -> None:
+        self.port, self.double = free_port() if real else None, fakeredis.FakeServer()
+        self.process = start_redis(self.port) if self.port else None
+
+    def client(self) -> Redis:
+        if self.port is None:
+            return fakeredis.FakeAsyncRedis(server=self.double)
+        return Redis(host="127.0.0.1", port=self.port, retry=None)
+
+    def dies(self) -> None:
+        self.double.connected = False
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def comes_back(self) -> None:
+        self.double.connected = True
+        if self.port is not None:
+            self.process = start_redis(self.port)
+        else:
+            fakeredis.FakeRedis(server=self.double).flushall()
+
+
+async def test_a_server_that_dies_while_callers_wait_is_told_to_all_of_them_and_not_trusted_when_it_is_back(server):
+    redis = Mortal(server is not None)
+    client = redis.client()
+    lim = limiter(client, qps=2, ip_qps=None, daily_calls=None)
+    await send(lim)
+    await send(lim)
+    waiting = [asyncio.create_task(send(lim)) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    redis.dies()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StoreError}
+    with pytest.raises(StoreError, match="nothing is sent meanwhile"):
+        await send(lim)
+    redis.comes_back()
+    with pytest.raises(StoreError, match="emptied"):
+        await send(lim)
+    await send(lim)
+    await lim.aclose()
+    await client.aclose()
+    redis.dies()
+
+
+async def test_a_server_that_may_forget_buckets_is_not_used(shop, monkeypatch):
+    client = shop.client()
+
+    async def info(section):
+        return {"maxmemory": 10**8, "maxmemory_policy": "allkeys-lru"}
+
+    monkeypatch.setattr(client, "info", info)
+    lim = limiter(client)
+    with pytest.raises(StoreError, match="noeviction"):
+        await lim.admit(LIST)
+    await client.aclose()
+
+
 async def test_a_server_that_is_not_there_is_a_clear_error():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     store = open_store(f"redis://user:secret@127.0.0.1:{port}/3")
     lim = Limiter(Plan(), store, account="me")
     for _ in range(2):
