@@ -67,8 +67,10 @@ class Rate(Struct, frozen=True):
         return None
 
     def give_back(self, state: RateState, token: int) -> None:
-        """Undo a taking: the request never left."""
+        """The request never left."""
         state.flying.pop(token, None)
+
+    undo = give_back
 
     def in_force(self, state: RateState, now: int) -> tuple[int | None, int]:
         """(limit, per): ours, or the server's own while that is slower and fresh."""
@@ -194,8 +196,12 @@ class Budget(Struct, frozen=True):
         state.charged += self.cost * GRAIN
         return None
 
+    def undo(self, state: BudgetState, token: int) -> None:
+        """Nothing was charged after all, in the same breath: reports and hours go by what was ever charged."""
+        state.charged -= self.cost * GRAIN
+
     def give_back(self, state: BudgetState, token: int) -> None:
-        """Undo a charge: the request never left."""
+        """The request never left."""
         state.returned = min(state.charged, state.returned + self.cost * GRAIN)
 
     def in_force(self, state: BudgetState) -> int | None:
@@ -265,6 +271,8 @@ class Seats(Struct, frozen=True):
         """The request for which the account sat down never left; one that is known stays."""
         if state.new.get(self.account) == token:
             self.turn_away(state)
+
+    undo = give_back
 
     def welcome(self, state: SeatsState, now: int) -> None:
         """The server answered the account."""

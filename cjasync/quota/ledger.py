@@ -41,7 +41,7 @@ def book(claims: Sequence[Claim], states: Sequence[Any], now: int, wall: int, to
         blocked = claim.take(states[n], now, wall, token, who)
         if blocked is not None:
             for earlier in range(n):
-                claims[earlier].give_back(states[earlier], token)
+                claims[earlier].undo(states[earlier], token)
             return blocked
     return None
 

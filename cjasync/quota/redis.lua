@@ -144,6 +144,7 @@ function Rate.take(claim, key, token, who)
 end
 
 function Rate.give_back(_, key, token) redis.call('ZREM', key .. ':flying', token) end
+Rate.undo = Rate.give_back
 
 local function conclude(d)
   local count = d.count + d.old_count
@@ -247,6 +248,9 @@ function Budget.take(claim, key)
   write(key, state)
 end
 
+-- In the same breath: reports and hours go by what was ever charged.
+function Budget.undo(claim, key) redis.call('HINCRBY', key, 'charged', -claim.cost * GRAIN) end
+
 function Budget.give_back(claim, key)
   local state = read(key)
   write(key, { returned = math.min(state.charged, state.returned + claim.cost * GRAIN) })
@@ -315,6 +319,8 @@ function Seats.give_back(claim, key, token)
   if redis.call('HGET', key .. ':new', claim.account) == token then turn_away(claim, key) end
 end
 
+Seats.undo = Seats.give_back
+
 function Seats.settle(claim, key, job)
   if not job.refusal then
     redis.call('HDEL', key .. ':new', claim.account)
@@ -333,7 +339,7 @@ local function book(claims, token, who)
     redis.call('SADD', root .. 'keys', claim.kind .. ' ' .. claim.key)
     local blocked = kind.take(claim, key, token, who)
     if blocked then
-      for m = 1, n - 1 do KINDS[claims[m].kind].give_back(claims[m], root .. claims[m].key, token) end
+      for m = 1, n - 1 do KINDS[claims[m].kind].undo(claims[m], root .. claims[m].key, token) end
       return blocked
     end
     if claim.scope == 'points' then charged = redis.call('HGET', key, 'charged') end

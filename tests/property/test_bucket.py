@@ -228,6 +228,7 @@ def test_buckets_are_booked_together_or_not_at_all(claims, pauses):
         assert (token in ip.flying) == (token in account.flying) == (blocked is None)
         if blocked is not None:
             assert points.spent <= before[2].spent, "at most something trickled back"
+            assert (calls.charged, points.charged) == (before[1].charged, before[2].charged)
 
 
 @given(claims=claims, unsent=st.booleans())

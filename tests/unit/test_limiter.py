@@ -626,6 +626,26 @@ def test_the_servers_figure_leads():
     run(main(), clock=clock)
 
 
+def test_waiting_is_no_use_of_points():
+    """Whoever waits asks again and again; neither the chart of hours nor the next report may count that."""
+    clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+    async def main():
+        lim = limiter(clock, qps=1, daily_calls=None)
+        ticket = await lim.admit(LIST)
+        waiting = [asyncio.create_task(lim.admit(LIST)) for _ in range(3)]
+        await asyncio.sleep(1.9)
+        ticket.answered(PointsInfo(50_000, 49_850, 150))
+        points = (await lim.usage())["points"]
+        assert points.remaining == 150
+        assert [hour.used for hour in points.hours] == [50]
+        for task in waiting:
+            (await task).answered()
+        assert (await lim.usage())["points"].hours[0].used == 200
+
+    run(main(), clock=clock)
+
+
 def test_a_refusal_just_after_midnight_does_not_cost_the_whole_day():
     clock = VirtualClock(datetime(2026, 3, 1, 0, 0, 3, tzinfo=UTC))
 
