@@ -29,7 +29,7 @@ DAY = 86_400 * SECOND
 GRAIN = 1440  # budgets count in 1/1440 tokens: a minute brings back exactly `limit` of them
 POLL = SECOND // 200  # when to ask again for a token whose return hangs on an answer that may come any moment
 GRACE = SECOND // 50  # how late a process may be for its turn before another one takes it
-YIELD = SECOND // 500  # what a process that comes last leaves to those who are about to come for their turn
+YIELD = SECOND // 200  # what a process that comes last leaves to those who are about to come for their turn
 STEPS = 1024  # returns of a larger bucket are rounded up to so many steps a window, which keeps its state small
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from copy import deepcopy
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, Rate, Seats, step
@@ -331,6 +331,7 @@ def test_a_server_that_allows_more_than_the_plan_does_not_speed_us_up():
     rounds=st.integers(2, 8),
     late=st.lists(st.integers(0, 3 * MS), min_size=1, max_size=7),
 )
+@example(limit=3, processes=2, rounds=8, late=[2, 0, 0, 0, 1, 2 * MS + 2, 0])
 def test_processes_that_all_want_more_take_turns(limit, processes, rounds, late):
     rate, state, now, token = Rate("r", "account", limit), RateState(), 0, 0
     alarms = [(who, who) for who in range(processes)]
