@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from cjasync.errors import StoreError
 from cjasync.quota.bucket import GRAIN, SECOND, Budget, Rate
+from cjasync.quota.keeper import Keeper
 from cjasync.quota.ledger import Settlement, book, settle
 from cjasync.quota.state import Blocked, State
 from cjasync.quota.tickets import Booking, Ticket
@@ -32,6 +33,7 @@ class MemoryStore:
         self._calm: list[Booking] = []
         self._noted: list[Settlement] = []  # to be written down before anybody looks
         self._elsewhere = False
+        self._keeper = Keeper()
         _stores.add(self)
 
     async def open(self, desk: Desk) -> None:
@@ -58,6 +60,7 @@ class MemoryStore:
                 "a memory store made before a fork would let each process use the whole limit; make it in the process "
                 'that uses it, or share quota="sqlite"'
             )
+        self._keeper.check()
         states = self._find(booking)
         wall = int(desk.wall() * SECOND)
         self._catch_up(now, wall)

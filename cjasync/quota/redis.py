@@ -16,6 +16,7 @@ from cjasync.config import without_password
 from cjasync.errors import ConfigError, StoreError
 from cjasync.quota.bucket import Budget, Claim, Rate
 from cjasync.quota.delays import Delays
+from cjasync.quota.keeper import Keeper
 from cjasync.quota.ledger import Settlement
 from cjasync.quota.state import Blocked, BudgetState, Exhausted, NotBefore, RateState, SeatsState, State
 from cjasync.quota.tickets import Booking, Ticket
@@ -53,6 +54,7 @@ class RedisStore:
         self._client: Any = client
         self._script: Any = None
         self._era: str | None = None
+        self._keeper = Keeper()
         _stores.add(self)
 
     async def open(self, desk: Desk) -> None:
@@ -155,6 +157,7 @@ class RedisStore:
         return 0
 
     async def _run(self, desk: Desk, work: dict[str, Any]) -> list[str]:
+        self._keeper.check()
         if self._script is None:
             self._connect()
         if self._era is None:

@@ -21,6 +21,7 @@ from msgspec import Struct
 from cjasync.errors import StoreError
 from cjasync.quota.bucket import SECOND
 from cjasync.quota.database import Database
+from cjasync.quota.keeper import Keeper
 from cjasync.quota.ledger import Settlement, book, settle
 from cjasync.quota.places import boot_id, default_path
 from cjasync.quota.state import Blocked, Exhausted, NotBefore, State
@@ -78,10 +79,12 @@ class SQLiteStore:
         self._era: bytes = b""
         self._known: dict[str, tuple[bytes | None, Any]] = {}  # as last read or written; decoding is half the work
         self._commits = 0
+        self._keeper = Keeper()
         _stores.add(self)
 
     async def open(self, desk: Desk) -> None:
         """Make it ready. Raises StoreError."""
+        self._keeper.check()
         while not self._file.is_open:
             if self._opening is None:
                 self._opening = asyncio.create_task(self._open(desk))
@@ -132,6 +135,7 @@ class SQLiteStore:
         self._opening = self._tidying = None
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        self._keeper.check()
         try:
             result = self._file.transact(work)
         except BaseException:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from cjasync import AuthError, CJClient, Plan, TooManyAccountsError
+from cjasync import AuthError, CJClient, Plan, StoreError, TooManyAccountsError
+from cjasync.quota import MemoryStore, SQLiteStore
 from cjasync.sandbox import Sandbox
 from cjasync.testing.plugin import sandbox_client
 
@@ -13,6 +16,24 @@ ONLY_SEATS = Plan(qps=None, ip_qps=None, daily_calls=None, daily_points=None, lo
 
 def client_of(sandbox: Sandbox, quota: str, **settings: object) -> CJClient:
     return sandbox_client(sandbox, quota=quota, **settings)
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_store_that_a_loop_in_another_thread_uses_is_an_error(tmp_path, kind):
+    store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "quota.db")
+    async with Sandbox(products=1, plan=ONLY_SEATS) as sandbox:
+
+        async def ask() -> None:
+            async with sandbox_client(sandbox, quota=store) as cj:
+                await cj.settings.get()
+
+        async with sandbox_client(sandbox, quota=store) as cj:
+            await cj.settings.get()
+            asked = sandbox.stats()["requests"]
+            with pytest.raises(StoreError, match="another thread"):
+                await asyncio.to_thread(asyncio.run, ask())
+            assert sandbox.stats()["requests"] == asked
+            await cj.settings.get()
 
 
 async def test_a_mistyped_key_keeps_no_seat(tmp_path):
