@@ -430,11 +430,12 @@ def test_clients_in_two_threads_each_with_its_loop() -> None:
 def test_fork_after_import_and_after_use() -> None:
     """The child has its own loop and its own client; the parent's is not usable there."""
     script = """
-        import asyncio, os, sys
+        import asyncio, logging, os, sys
         from cjasync import ClosedError, Plan
         from cjasync.sandbox import Sandbox
         from cjasync.testing.plugin import sandbox_client
 
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # on a busy machine anything may be slow
         free = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
 
         async def listed():
