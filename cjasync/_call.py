@@ -55,11 +55,10 @@ class Call(Patience):
         options: RequestOptions,
         endpoint: Endpoint[Any],
         request: Request,
-        *,
-        token: str | None = None,
-        capture: list[RawAnswer[Any]] | None = None,
+        token: str | None,
+        capture: list[RawAnswer[Any]] | None,
     ) -> None:
-        super().__init__(options, services.clock, services.budget)
+        Patience.__init__(self, options, services.clock, services.budget)
         self.services = services
         self.capture = capture
         self.endpoint = endpoint
@@ -77,12 +76,9 @@ class Call(Patience):
     async def run(self) -> Any:
         """The value of the answer, after as many attempts as it takes."""
         services, endpoint = self.services, self.endpoint
-        from cjasync._transport import Exchange  # aiohttp is loaded by the first call, not by `import cjasync`
-
         if not self.begun or services.closed:
             self.begin()
-        task = asyncio.current_task()
-        assert task is not None, "calls are made from a task"
+        task = _this_task()
         running = services.running
         # A call inside a call (a login) must not end its task's registration for the outer one.
         outermost = task not in running
@@ -100,8 +96,8 @@ class Call(Patience):
                 if tokens is not None:
                     token = tokens.current() or await self._in_time(tokens.get())
                 self.attempt += 1
-                exchange = Exchange(self.request, token, self, self.clock)
                 transport = services.transport or services.open_transport()
+                exchange = transport.exchange(self.request, token, self, task)
                 try:
                     response = await transport.send(exchange)
                 except BaseException as error:
@@ -155,7 +151,7 @@ class Call(Patience):
         """A token that had to be fetched, before the call's deadline."""
         if self.deadline is None:
             return await token
-        watchdog, watched = (self.services.transport or self.services.open_transport()).watchdog, Watched()
+        watchdog, watched = (self.services.transport or self.services.open_transport()).watchdog, Watched(_this_task())
         try:
             watchdog.start(watched, self.seconds_left())
             return await token
@@ -323,6 +319,12 @@ class Call(Patience):
 
     def _tell(self, event: type[events.Event], **facts: Any) -> None:
         events.emit(self.services.hooks, event(endpoint=self.endpoint.path, call=self.number, **facts))
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None, "calls are made from a task"
+    return task
 
 
 def _next_day(now: float) -> datetime:

@@ -29,13 +29,8 @@ class SystemClock:
     `time.monotonic`, not `loop.time()`: uvloop caches the latter per iteration, in steps of a millisecond.
     """
 
-    def monotonic(self) -> float:
-        """Seconds of CLOCK_MONOTONIC."""
-        return time.monotonic()
-
-    def time(self) -> float:
-        """Seconds since 1970 UTC."""
-        return time.time()
+    monotonic = staticmethod(time.monotonic)
+    time = staticmethod(time.time)
 
     async def sleep(self, seconds: float) -> None:
         """`asyncio.sleep`."""

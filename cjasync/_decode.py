@@ -45,7 +45,8 @@ class Rows(tuple[T, ...]):
     def of(cls, rows: Any, skipped: tuple[Skipped, ...] = ()) -> Rows[T]:
         """Rows and what had to be left out."""
         made = cls(rows)
-        made.skipped = skipped
+        if skipped:
+            made.skipped = skipped
         return made
 
 

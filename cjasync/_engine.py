@@ -46,7 +46,7 @@ class Engine:
         services = self.services
         request = build_request(services.base_url, endpoint, params)
         capture = capturing.get()
-        call = Call(services, self.options, endpoint, request, token=token, capture=capture)
+        call = Call(services, self.options, endpoint, request, token, capture)
         keep = endpoint.cached if services.cache else 0.0
         if not (services.coalesce or keep) or not endpoint.safe or endpoint.method != "GET" or capture is not None:
             return call.run()

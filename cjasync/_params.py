@@ -218,14 +218,18 @@ def encode(
         if value is None:
             continue
         try:
-            encoded[params[name].wire] = params[name].encode(value, zone)
+            param = params[name]
+            encoded[param.wire] = param.encode(value, zone)
         except Bad as bad:
             raise ParameterError(f"{name}: {bad}", endpoint=endpoint) from None
         except KeyError:
             raise ParameterError(f"{name}: no such parameter", endpoint=endpoint) from None
-    missing = [name for name, param in params.items() if param.required and param.wire not in encoded]
+    missing = ""
+    for name, param in params.items():
+        if param.required and param.wire not in encoded:
+            missing += f", {name}" if missing else name
     if missing:
-        raise ParameterError(f"{', '.join(missing)}: must be given", endpoint=endpoint)
+        raise ParameterError(f"{missing}: must be given", endpoint=endpoint)
     return encoded
 
 

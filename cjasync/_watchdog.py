@@ -15,17 +15,17 @@ from cjasync._clock import Clock
 class Watched:
     """Something a task does under a deadline. After `expired`, the task's CancelledError means that it passed."""
 
-    __slots__ = ("cancelling", "deadline", "expired", "task")
+    # Of the class until they change, since most of what is watched ends in time.
+    deadline = 0.0
+    cancelling = 0
+    expired = False
 
-    def __init__(self) -> None:
-        self.task: asyncio.Task[Any] | None = None
-        self.deadline = 0.0
-        self.cancelling = 0
-        self.expired = False
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self.task = task
 
     def timed_out(self) -> bool:
         """Whether the CancelledError just caught was the watchdog's alone, not somebody else's as well."""
-        return self.expired and self.task is not None and self.task.uncancel() <= self.cancelling
+        return self.expired and self.task.uncancel() <= self.cancelling
 
 
 class Watchdog:
@@ -41,10 +41,8 @@ class Watchdog:
         self._watched: set[Watched] = set()
 
     def start(self, watched: Watched, seconds: float) -> None:
-        """Give the running task that many seconds from now."""
-        task = watched.task = asyncio.current_task()
-        assert task is not None, "requests are made from a task"
-        watched.cancelling = task.cancelling()
+        """Give its task that many seconds from now."""
+        watched.cancelling = watched.task.cancelling()
         watched.deadline = deadline = self._clock.monotonic() + seconds
         self._watched.add(watched)
         if self._timer is None or deadline < self._due:
@@ -71,7 +69,6 @@ class Watchdog:
         for watched in [watched for watched in self._watched if watched.deadline <= now]:
             watched.expired = True
             self.stop(watched)
-            assert watched.task is not None, "set when it was started"
             watched.task.cancel()
         if self._watched:
             self._arm(min(watched.deadline for watched in self._watched))

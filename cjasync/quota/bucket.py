@@ -147,7 +147,7 @@ class Rate(Struct, frozen=True):
         """An answer came at `at`, `took` after sending: so long ago the request had surely been counted."""
         if state.flying.pop(token, None) is None:
             return
-        limit, per = self.in_force(state, now)
+        limit, per = (self.limit, self.per) if state.said is None else self.in_force(state, now)
         delays, coming = state.delays, state.coming
         at += delays.margin - delays.credit + per
         if took > self.travel:

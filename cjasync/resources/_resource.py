@@ -28,7 +28,9 @@ class Resource:
         return Pager.start(self._engine, endpoint, self._encoded(endpoint, given), cursor)
 
     def _encoded(self, endpoint: Endpoint[Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        params = {name: value for name, value in given.items() if name not in ("self", "cursor")}
+        params = dict(given)
+        params.pop("self", None)
+        params.pop("cursor", None)
         if endpoint.choice:
             exactly_one(endpoint.choice, params, endpoint=endpoint.path)
         encoded = encode(endpoint.params, params, endpoint=endpoint.path, zone=self._engine.zone)

@@ -34,7 +34,8 @@ FREE = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily
 SLOW = replace(FREE, qps=12.5)
 SLOW_LOGIN = replace(FREE, login_interval=300.0)
 MODULES = (
-    *("_call", "_flights", "_prefetch", "_services", "_transport", "bulk", "client", "pagination", "resources/auth"),
+    *("_call", "_flights", "_prefetch", "_services", "bulk", "client", "pagination", "resources/auth"),
+    *("_transport/exchange", "_transport/request", "_transport/transport"),
     *("auth/_filelock", "auth/_shared", "auth/_vault", "auth/manager", "auth/store"),
     *("quota/desk", "quota/limiter", "quota/sqlite"),
 )
@@ -42,6 +43,7 @@ HOUSE = Path(cjasync.__file__).parent
 
 # Where nobody is cancelled, and why: module and function, or the text of the one `await`.
 NEVER = {
+    "request.py _write": "the head fits into the buffer of a connection that has just been idle, so nothing waits",
     "limiter.py _serve": "the limiter's own task, which nobody cancels",
     "limiter.py _offer": "the same",
     "limiter.py _nap": "the same",
@@ -227,6 +229,7 @@ SCENES = {
     "a read on a kept connection": Scene(lambda cj: cj.categories.get(), warm=True),
     "a page": Scene(first_page, warm=True),
     "a write": Scene(write, warm=True),
+    "listened to": Scene(lambda cj: cj.categories.get(), warm=True, hooks=[lambda event: None]),
     "with bytes": Scene(lambda cj: cj.with_raw(cj.categories.get), warm=True),
     "login first": Scene(lambda cj: cj.categories.get(), access_token=None, every=2),
     "login first, before a deadline": Scene(

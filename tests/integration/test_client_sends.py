@@ -79,6 +79,36 @@ def sent(sandbox: Sandbox, path: str) -> int:
     return sandbox.stats()["by_path"].get(path, 0)
 
 
+# --- what is written
+
+
+async def test_requests_that_write_themselves_say_what_those_of_aiohttp_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads: list[list[bytes]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b'{"code":200,"data":[]}'
+        while head := await reader.readline():
+            lines = [head, *sorted((await reader.readuntil(b"\r\n\r\n")).splitlines())]
+            heads.append(lines)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        settings = {"base_url": f"http://127.0.0.1:{port}/api", "plan": FREE, "quota": "memory"}
+        for own in (True, False):
+            monkeypatch.setattr("cjasync._transport.transport._OWN_REQUESTS", own)
+            async with CJClient(access_token="token", **settings) as cj:
+                for sku in ("CJ1", "a b/ü&c", "CJ1"):
+                    await cj.stock.query_by_sku(sku)
+                    await cj.variants.query(pid=sku)
+                await cj.with_options(retries=0).categories.get()
+    half = len(heads) // 2
+    assert heads[:half] == heads[half:]
+    assert b"GET /api/product/stock/queryBySku?sku=a+b%2F%C3%BC%26c HTTP/1.1\r\n" in [head[0] for head in heads]
+
+
 # --- resends
 
 

@@ -26,8 +26,14 @@ def run(main: Any) -> Any:
         return runner.run(started())
 
 
+def this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
 async def watched_sleep(dog: Watchdog, limit: float, seconds: float) -> str:
-    watched = Watched()
+    watched = Watched(this_task())
     dog.start(watched, limit)
     try:
         await asyncio.sleep(seconds)

@@ -1,0 +1,133 @@
+"""One attempt at a call, as aiohttp sees it: a middleware.
+
+aiohttp silently sends a GET again when a kept-alive connection turns out to be dead. Admission therefore happens in its
+client middleware, once per real send, and the turn is stamped when the connection is there and the request leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from cjasync._clock import Clock
+from cjasync._protocol import TOKEN_HEADER, Request
+from cjasync._transport.request import OwnRequest
+from cjasync._watchdog import Watchdog, Watched
+from cjasync.errors import CJError, StoreError
+from cjasync.quota import Ticket
+
+
+class Admission(Protocol):
+    """Who lets a request go."""
+
+    def try_admit(self) -> Ticket | None:
+        """A turn, if there is one at once."""
+        ...
+
+    async def admit(self) -> Ticket:
+        """A turn."""
+        ...
+
+    def seconds_left(self) -> float:
+        """How long it may take from now until the last byte is there; raises if there is no time left."""
+        ...
+
+
+class Exchange(Watched):
+    """One attempt. aiohttp calls it as the middleware of each real send, and awaits what that returns."""
+
+    # Of the class until they change.
+    sent = False  # by any send
+    sent_at = 0.0
+    ticket: Ticket | None = None
+    _left = False  # by the last send
+
+    def __init__(
+        self,
+        request: Request,
+        token: str | None,
+        admission: Admission,
+        task: asyncio.Task[Any],
+        clock: Clock,
+        watchdog: Watchdog,
+    ) -> None:
+        self.task = task
+        self.request = request
+        self.token = token
+        self._admission = admission
+        self._clock = clock
+        self._watchdog = watchdog
+
+    def __call__(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Awaitable[Any]:
+        if self.ticket is not None:  # this is aiohttp's own resend
+            self._give_up_send()
+        try:
+            ticket = self._admission.try_admit()
+        except CJError:
+            raise
+        except Exception as error:
+            raise _not_admitted(error) from error
+        # A turn that is free is taken without awaiting, which spares most calls a coroutine.
+        return self._admitted(request, handler, ticket) if ticket is not None else self._wait(request, handler)
+
+    async def _wait(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        try:
+            ticket = await self._admission.admit()
+        except CJError:
+            raise
+        except Exception as error:
+            raise _not_admitted(error) from error
+        return await self._admitted(request, handler, ticket)
+
+    def _admitted(self, request: Any, handler: Callable[[Any], Awaitable[Any]], ticket: Ticket) -> Awaitable[Any]:
+        self.ticket = ticket
+        self._left = False
+        if self.token is not None:
+            request.headers[TOKEN_HEADER] = self.token
+        if type(request) is OwnRequest:
+            request.exchange = self
+        else:
+            _stamp_when_sent(request, self)
+        self._watchdog.start(self, self._admission.seconds_left())
+        return handler(request)
+
+    def leaves(self) -> None:
+        """The connection is there, and the request goes."""
+        self._left = self.sent = True
+        if self.ticket is not None:
+            self.ticket.sent()
+        self.sent_at = self._clock.monotonic()
+
+    def _give_up_send(self) -> None:
+        """One that left was charged, and its answer will not come. Waiting for a turn is not the server's time."""
+        self.settle_unsent()
+        if self.ticket is not None:
+            self.ticket.lost()
+            self.ticket = None
+        self._watchdog.stop(self)
+
+    def settle_unsent(self) -> None:
+        """Give back the turn of a request that never left."""
+        if self.ticket is not None and not self._left:
+            self.ticket.unsent()
+            self.ticket = None
+
+    def __deepcopy__(self, memo: object) -> Exchange:
+        return self  # tools that stand in for aiohttp note what it is called with; there is no second exchange
+
+
+def _not_admitted(error: Exception) -> StoreError:
+    """What goes wrong in a store that a user brings must not pass for an error of the network."""
+    return StoreError(f"the request was not admitted: {error!r}")
+
+
+def _stamp_when_sent(request: Any, exchange: Exchange) -> None:
+    """The same for a request of the user's session."""
+    send = request.send
+
+    def stamped(connection: Any) -> Any:
+        exchange.leaves()
+        return send(connection)
+
+    request.send = stamped

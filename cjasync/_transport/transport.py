@@ -1,0 +1,127 @@
+"""Sends requests and reads answers, over our own session or the user's."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from cjasync import __version__, errors
+from cjasync._clock import Clock
+from cjasync._protocol import Request
+from cjasync._transport.exchange import Admission, Exchange
+from cjasync._transport.failures import translated
+from cjasync._transport.request import OwnRequest
+from cjasync._transport.response import Response
+from cjasync._watchdog import Watchdog
+from cjasync.errors import BadResponseError, CJError
+
+CONNECT_SECONDS = 15.0
+SMALL = 1024 * 1024  # bytes that do no harm, whatever they were on the wire
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+_JSON = {"Content-Type": "application/json"}
+# Its copies stand for what aiohttp 3.14 does with a request; under another version ours are aiohttp's own.
+_OWN_REQUESTS = aiohttp.__version__.startswith("3.14.")
+
+
+class Transport:
+    """Sends requests over a session of its own, or over the user's, which it never closes."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        session: aiohttp.ClientSession | None,
+        connections: int,
+        max_body: int,
+        max_ratio: int,
+    ) -> None:
+        self.watchdog = Watchdog(clock)
+        self._clock = clock
+        self._max_body = max_body
+        self._max_ratio = max_ratio
+        self._own = session is None
+        self._settings: dict[str, Any] = {"allow_redirects": False}
+        if session is not None:
+            self._settings |= {"raise_for_status": False, "auto_decompress": True, "timeout": _TIMEOUT}
+        self._own_requests = self._own and _OWN_REQUESTS
+        request_class: Any = partial(OwnRequest, {}) if self._own_requests else aiohttp.ClientRequest
+        self._session = session or aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": "application/json", "User-Agent": f"cjasync/{__version__}"},
+            timeout=_TIMEOUT,  # none in all: that would be a timer made and cancelled for every request
+            request_class=request_class,
+        )
+        # A user's session may have middlewares of its own; ours must be the innermost, next to the socket.
+        self._outer = () if self._own else tuple(getattr(session, "_middlewares", ()))
+
+    def exchange(self, request: Request, token: str | None, admission: Admission, task: asyncio.Task[Any]) -> Exchange:
+        """An attempt to be sent by this transport, for a call that runs in that task."""
+        return Exchange(request, token, admission, task, self._clock, self.watchdog)
+
+    async def send(self, exchange: Exchange) -> Response:
+        """One attempt: the whole answer, or a TransportError. The connection is free when this returns."""
+        request, settings = exchange.request, self._settings
+        url, query = request.url, None
+        if self._own_requests:  # these take the query as it is, where aiohttp's would quote it a second time
+            url, _, query = request.url.partition("?")
+        if request.body is not None:
+            settings = {**settings, "data": request.body, "headers": _JSON}
+        response = None
+        try:
+            response = await self._session.request(
+                request.method,
+                URL(url, encoded=True),  # yarl remembers the paths, and what it found out about them
+                params=query,
+                middlewares=(*self._outer, exchange),
+                **settings,
+            )
+            if self._outer:
+                exchange.settle_unsent()  # one of the user's middlewares may have answered in CJ's place
+            # A small answer has come with its head, and there is nothing to wait for. (aiohttp stops inflating a large
+            # one long before it grows to SMALL.)
+            body = response.content.read_nowait() if response.content.is_eof() else await self._read(response)
+            self._check_size(len(body), response)
+            return Response(response.status, response.headers, body, self._clock.monotonic() - exchange.sent_at)
+        except BaseException as error:
+            exchange.settle_unsent()
+            if response is not None:
+                response.close()  # a connection with half an answer in it must not go back into the pool
+            if isinstance(error, asyncio.CancelledError) and exchange.timed_out():
+                raise errors.TimeoutError("no whole answer within the time allowed") from None
+            if isinstance(error, CJError) or not isinstance(error, Exception):
+                raise
+            raise translated(error, exchange.sent) from error
+        finally:
+            self.watchdog.stop(exchange)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        size = int(response.headers.get("Content-Length", 0))
+        self._check_size(size, response)
+        if size and "Content-Encoding" not in response.headers:
+            return await response.read()
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            self._check_size(size, response)
+            if size > SMALL and size > self._max_ratio * response.content.total_raw_bytes:
+                text = f"the answer inflates to more than max_ratio, {self._max_ratio} times its bytes on the wire"
+                raise BadResponseError(text, http_status=response.status)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _check_size(self, size: int, response: aiohttp.ClientResponse) -> None:
+        if size > self._max_body:
+            text = f"the answer is larger than max_body, {self._max_body} bytes"
+            raise BadResponseError(text, http_status=response.status)
+
+    async def aclose(self) -> None:
+        """Close the session if it is ours."""
+        self.watchdog.close()
+        if self._own:
+            await self._session.close()
