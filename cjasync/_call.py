@@ -14,7 +14,7 @@ from cjasync._patience import Patience
 from cjasync._protocol import Request, Verdict, conceal, page_asked_for, read_answer
 from cjasync._raw import RawAnswer
 from cjasync._services import Services
-from cjasync._watchdog import Watched
+from cjasync._watchdog import Watched, this_task
 from cjasync.config import RequestOptions
 from cjasync.errors import (
     AlreadyExistsError,
@@ -78,7 +78,7 @@ class Call(Patience):
         services, endpoint = self.services, self.endpoint
         if not self.begun or services.closed:
             self.begin()
-        task = _this_task()
+        task = this_task()
         running = services.running
         # A call inside a call (a login) must not end its task's registration for the outer one.
         outermost = task not in running
@@ -151,7 +151,7 @@ class Call(Patience):
         """A token that had to be fetched, before the call's deadline."""
         if self.deadline is None:
             return await token
-        watchdog, watched = (self.services.transport or self.services.open_transport()).watchdog, Watched(_this_task())
+        watchdog, watched = (self.services.transport or self.services.open_transport()).watchdog, Watched(this_task())
         try:
             watchdog.start(watched, self.seconds_left())
             return await token
@@ -319,12 +319,6 @@ class Call(Patience):
 
     def _tell(self, event: type[events.Event], **facts: Any) -> None:
         events.emit(self.services.hooks, event(endpoint=self.endpoint.path, call=self.number, **facts))
-
-
-def _this_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None, "calls are made from a task"
-    return task
 
 
 def _next_day(now: float) -> datetime:

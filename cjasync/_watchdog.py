@@ -72,3 +72,10 @@ class Watchdog:
             watched.task.cancel()
         if self._watched:
             self._arm(min(watched.deadline for watched in self._watched))
+
+
+def this_task() -> asyncio.Task[Any]:
+    """The task that runs."""
+    task = asyncio.current_task()
+    assert task is not None, "calls are made from a task"
+    return task

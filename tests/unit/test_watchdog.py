@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cjasync._watchdog import Watchdog, Watched
+from cjasync._watchdog import Watchdog, Watched, this_task
 from cjasync.testing.clock import VirtualLoop
 
 
@@ -24,12 +24,6 @@ def run(main: Any) -> Any:
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(started())
-
-
-def this_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task
 
 
 async def watched_sleep(dog: Watchdog, limit: float, seconds: float) -> str:
