@@ -18,6 +18,8 @@ QUESTIONS = (
     "extras",
     "memory",
     "walk",
+    "catalogue",
+    "moving",
     "sandbox",
     "soak",
 )

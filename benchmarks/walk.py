@@ -2,6 +2,11 @@
 
 A catalogue is walked without a rate limit, in a process of its own, and once more with the borders that the first walk
 left. Others are ended with SIGKILL at random moments, again and again, and the file they leave is compared with CJ.
+
+Larger ones by hand, a quarter of an hour each:
+
+    python -c "from benchmarks import walk; print(walk.run(1_495_292, '.parquet', kills=0).tables[0].rows)"
+    python -c "from benchmarks import walk; print(walk.run(9_000, '.csv', 300_000, 30, ['.parquet']).tables[1].rows)"
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +31,6 @@ from cjasync.config import Plan
 from cjasync.models import ListedProduct
 from cjasync.sandbox import Sandbox, SandboxProcess
 
-KILLED_SUFFIXES = (".jsonl", ".sqlite")
 NO_LIMITS = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
 
 
@@ -61,22 +66,34 @@ async def in_a_process(base_url: str, token: str, out: Path) -> asyncio.subproce
 
 
 @question("What does a walk need beyond the least possible, and what does being killed cost it?")
-def run(products: int = 200_000, killed_products: int = 60_000, kills: int = 10) -> Findings:
-    """products: of the catalogue that is walked twice. killed_products, kills: of the walk that is killed."""
-    return _report(*in_fresh_process(measure, products, killed_products, kills, core=None))
+def run(
+    products: int = 200_000,
+    suffix: str = ".jsonl",
+    killed_products: int = 60_000,
+    kills: int = 10,
+    killed_suffixes: Sequence[str] = (".jsonl", ".sqlite"),
+) -> Findings:
+    """products, suffix: of the catalogue that is walked twice. The others: of the walks that are killed."""
+    walks = in_fresh_process(measure, products, suffix, core=None)
+    return _report(walks, in_fresh_process(measure_killed, killed_products, kills, killed_suffixes, core=None))
 
 
-def measure(products: int, killed_products: int, kills: int) -> list[dict[str, Any]]:
-    """What two walks, one after the other, and killed ones have to tell."""
-    return [asyncio.run(_walked_twice(products)), asyncio.run(_all_killed(killed_products, kills))]
+def measure(products: int, suffix: str) -> dict[str, Any]:
+    """What two walks, one after the other, have to tell."""
+    return asyncio.run(_walked_twice(products, suffix))
 
 
-async def _walked_twice(products: int) -> dict[str, Any]:
+def measure_killed(products: int, kills: int, suffixes: Sequence[str]) -> dict[str, Any]:
+    """What killed walks have to tell."""
+    return asyncio.run(_all_killed(products, kills, suffixes))
+
+
+async def _walked_twice(products: int, suffix: str) -> dict[str, Any]:
     """The second walk knows where the windows of the first one ended."""
     walks = {}
     async with SandboxProcess(products=products, plan=NO_LIMITS) as sandbox:
         with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "products.jsonl"
+            out = Path(folder) / f"products{suffix}"
             for which in ("first walk", "second walk"):
                 process = await in_a_process(sandbox.base_url, sandbox.access_token, out)
                 told, _ = await process.communicate()
@@ -84,9 +101,9 @@ async def _walked_twice(products: int) -> dict[str, Any]:
     return walks
 
 
-async def _all_killed(products: int, kills: int) -> dict[str, Any]:
+async def _all_killed(products: int, kills: int, suffixes: Sequence[str]) -> dict[str, Any]:
     walks = {}
-    for suffix in KILLED_SUFFIXES:
+    for suffix in suffixes if kills else ():
         async with Sandbox(products=products, plan=NO_LIMITS, latency=0.005) as sandbox:
             with tempfile.TemporaryDirectory() as folder:
                 walks[suffix] = await _killed(sandbox, Path(folder) / f"products{suffix}", kills)
@@ -124,7 +141,7 @@ async def _killed(sandbox: Sandbox, out: Path, kills: int) -> dict[str, Any]:
 def _report(walks: dict[str, Any], killed: dict[str, Any]) -> Findings:
     found = Findings()
     for title, told in (("Walks that nothing disturbs", walks), ("Walks killed at random moments", killed)):
-        columns = [name for name, value in next(iter(told.values())).items() if not isinstance(value, list)]
+        columns = [name for name, value in next(iter(told.values()), {}).items() if not isinstance(value, list)]
         rows: list[list[Any]] = [[which, *(facts[name] for name in columns)] for which, facts in told.items()]
         found.tables.append(Table(title, ["walk", *(name.replace("_", " ") for name in columns)], rows))
     for place, facts in enumerate(walks.values(), 1):

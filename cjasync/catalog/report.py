@@ -92,11 +92,12 @@ def _reasons(state: State, missing: int) -> list[str]:
     if moving:
         reasons.append(f"{moving} windows changed faster than they could be read")
     if state.facts.mode in ("blind", "plain") and state.after is not None:  # nothing else tells how bounds are read
-        lost = min(state.before or 0, state.after) - sum(each.total for each in state.certificates)
-        if lost > 0:
+        counted = sum(each.total for each in state.certificates)
+        if (lost := min(state.before or 0, state.after) - counted) > 0:
             reasons.append(f"{lost} products lie in no window that was read")
-        if state.facts.capped:
+        if state.facts.capped or counted > max(state.before or 0, state.after):
             reasons.append("nothing shows how the server reads bounds of time: it neither sorts by it nor counts all")
-    if state.facts.mode == "units" and state.before != state.after:
+    still = state.before == state.after == sum(each.total for each in state.certificates)
+    if state.facts.mode == "units" and not (still and all(each.proof == "constant" for each in state.certificates)):
         reasons.append("cut by price and category, which change, while the catalogue changed")
     return reasons

@@ -150,7 +150,7 @@ def _close(
         doubtful = count < below if told else count < (top - 1) * facts.size
         if doubtful or (count != below and not facts.checked):
             yield from calibrate((moments[-1], *moments), facts)
-        elif not facts.checked:
+        elif not facts.checked and not facts.at_lunch(closed.region.end):
             yield Learn({"checked": True})
     yield from _settle(closed, top, facts, categories, job.start if job.seen_start else None)
 
@@ -182,7 +182,7 @@ def _settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str],
         first = min(listing.times, default=None)
         if first != seen_start:
             yield from calibrate((seen_start, *sorted(listing.times)[: facts.size]), facts)
-        elif not facts.checked_start:
+        elif not facts.checked_start and not facts.at_lunch(seen_start):
             yield Learn({"checked_start": True})
     yield from check_inside(listing.times, region, facts)
     if not listing.in_order:
@@ -192,7 +192,7 @@ def _settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str],
         return
     if facts.mode == "seek":
         yield Learn({"unstable": 1})
-    yield from _chain(region, facts, listing, categories)
+    yield from _chain(region, facts, listing, categories, seen=seen_start is not None)
 
 
 def keyset(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -205,16 +205,18 @@ def keyset(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
             return
         moments = known_times(spine)
         start = replace(facts, noon=True).unit(moments[-1])[0] if moments else None
-        if start is not None and job.start is not None and start <= job.start:
-            start = facts.unit(moments[-1])[0]
         if start is not None and len(spine.keys) == facts.size and (job.start is None or start > job.start):
-            yield Spawn(Range(start, job.end, max(1, spine.total - facts.window)))
+            rest = Range(start, job.end, max(1, spine.total - facts.window), seen_start=start == moments[-1])
+            yield Spawn(rest)
             region = Region(job.start, start - 1)
-    yield from _chain(region, facts, Listing(region, facts), categories)
+    yield from _chain(region, facts, Listing(region, facts), categories, seen=job.seen_start)
 
 
-def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[str]) -> Steps:
-    """Page after page by create time, each from the last row of the one before; a crowded second by itself."""
+def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[str], *, seen: bool) -> Steps:
+    """Page after page by create time, each from the last row of the one before; a crowded second by itself.
+
+    seen: a product was certainly created at the region's start.
+    """
     at, requests, left, uncounted, found = region.start, listing.asked, 0, False, set(listing.keys)
     end = region.end
     assert end is not None
@@ -227,6 +229,8 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
             if set(newest.keys) == set(reply.keys):
                 raise Breach(unsorted(facts), "both orders begin with the same products")
             yield from calibrate((moments[-1], *moments), facts)
+        if seen and at is not None and not facts.checked_start and moments[:1] != [at]:
+            yield from calibrate((at, *moments), facts)
         yield from check_rows(reply, Region(at, end), moments, facts)
         found.update(reply.keys)
         if len(reply.keys) < facts.size:
@@ -242,9 +246,9 @@ def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[
             requests += second.requests
             left += second.missing
             uncounted = uncounted or second.uncounted
-            at = stop + 1
+            at, seen = stop + 1, False
         else:
-            at = start
+            at, seen = start, start == moments[-1]
     certificate = Certificate(
         region=region,
         total=len(found) + left,

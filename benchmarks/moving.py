@@ -1,0 +1,121 @@
+"""A catalogue that changes while it is walked: what is missed, doubled and read again; and a free plan's days.
+
+Over real sockets, against the sandbox: every shape of catalogue, times how fast it changes, times what one question
+reaches. Then a free plan in virtual time: a request a second, 1,000 calls and 50,000 points a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.frame import Figure, Findings, Table, question
+from cjasync import hooks
+from cjasync.catalog import walk
+from cjasync.config import Plan
+from cjasync.sandbox import Churn, Sandbox
+from cjasync.testing.clock import VirtualClock
+from cjasync.testing.clock import run as run_in
+from cjasync.testing.plugin import sandbox_client
+
+SHAPES = ("market", "growth", "half_in_a_day", "bursty", "one_second", "ties_201")
+WINDOWS = (2000, 6000, 10_000)
+CHURN = {
+    "none": None,
+    "x1, spread": Churn(seconds_per_call=86.4),  # a thousand calls spread over a day, where a walk reads in bursts
+    "x10": Churn(seconds_per_call=2.0).times(10),
+    "x50": Churn(seconds_per_call=2.0).times(50),
+}
+FREE = {"qps": None, "ip_qps": None, "accounts_per_ip": None, "daily_calls": None, "daily_points": None}
+
+
+@question("What does a walk miss while the catalogue changes, and how many days does it take on a free plan?")
+def run(products: int = 12_000, slow_products: int = 250_000) -> Findings:
+    """products: of each catalogue that changes. slow_products: of the one that is walked on a free plan."""
+    found = Findings()
+    _report_change(found, products)
+    _report_days(found, slow_products)
+    return found
+
+
+def _report_change(found: Findings, products: int) -> None:
+    rows: list[list[Any]] = []
+    totals: Counter[str] = Counter()
+    for shape in SHAPES:
+        for window in WINDOWS:
+            for name, churn in CHURN.items():
+                told = asyncio.run(_walked(products, shape, window, churn))
+                totals.update(missed=told["missed"], doubled=told["doubled"], unproved=not told["proved"])
+                overhead = round(told["overhead"], 4)
+                rows.append([shape, f"{window:,}", name, told["missed"], told["doubled"], overhead, told["repaired"]])
+    columns = ["created", "window", "change", "missed", "doubled", "requests / ceil(N/200)", "windows repaired"]
+    note = (
+        "x1: 0.3 % new, 0.2 % gone, 0.05 % listed again, 5 % repriced a day; a call takes 2 seconds of it, or 86.4 "
+        "where calls are spread. One product in a thousand has no create time, and is listed behind all others."
+    )
+    found.tables.append(Table(f"{products:,} products over real sockets", columns, rows, note))
+    for name in ("missed", "doubled", "unproved"):
+        found.figures[name] = Figure(totals[name])
+
+
+async def _walked(products: int, shape: str, window: int, churn: Churn | None) -> dict[str, Any]:
+    plan = Plan(**FREE, list_window=window)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"shape": shape, "churn": churn, "list_window": window, "null_times": 0.001}
+    async with Sandbox(products=products, plan=plan, **settings) as sandbox, sandbox_client(sandbox) as cj:
+        began = sandbox.catalogue.mark()
+        walked = walk(cj)
+        pids = [product.pid async for product in walked]
+        report = walked.report
+        return {
+            "missed": len(sandbox.catalogue.held_throughout(began) - set(pids)),
+            "doubled": len(pids) - len(set(pids)),
+            "overhead": report.overhead,
+            "repaired": report.repaired,
+            "proved": report.proved,
+        }
+
+
+def _report_days(found: Findings, products: int) -> None:
+    clock = VirtualClock()
+    told, calls = run_in(_days(products, clock), clock=clock)
+    found.tables.append(
+        Table(f"{products:,} products on a free plan", ["", "of the walk"], [[*each] for each in told.items()])
+    )
+    days: list[list[Any]] = [[day, count] for day, count in sorted(calls.items())]
+    found.tables.append(Table("Calls a day", ["day (UTC)", "calls of product/list"], days))
+    found.figures["refused"] = Figure(told["refused"])
+    found.figures["slow_missed"] = Figure(told["missed"])
+    found.figures["slow_overhead"] = Figure(told["requests / ceil(N/200)"])
+
+
+async def _days(products: int, clock: VirtualClock) -> tuple[dict[str, Any], Counter[str]]:
+    calls: Counter[str] = Counter()
+
+    def count(event: hooks.Event) -> None:
+        if isinstance(event, hooks.Attempt) and event.endpoint == "product/list":
+            calls[f"{datetime.fromtimestamp(clock.time(), UTC):%Y-%m-%d}"] += 1
+
+    settings: dict[str, Any] = {"shape": "growth", "null_times": 0.0, "churn": Churn()}
+    async with Sandbox(
+        products=products, plan=Plan.free(), clock=clock, latency=0.3, jitter=0.25, **settings
+    ) as sandbox:
+        began = sandbox.catalogue.mark()
+        seen: set[str] = set()
+        async with sandbox_client(sandbox, clock=clock, hooks=[count]) as cj:
+            walked = walk(cj, wait=True)
+            async for product in walked:
+                seen.add(product.pid)
+        report = walked.report
+        told = {
+            "products": report.delivered,
+            "missed": len(sandbox.catalogue.held_throughout(began) - seen),
+            "requests": report.requests,
+            "requests / ceil(N/200)": round(report.overhead, 5),
+            "windows repaired": report.repaired,
+            "proved": "yes" if report.proved else "; ".join(report.reasons),
+            "refused": sandbox.stats()["refused"],
+            "days": len(calls),
+        }
+    return told, calls
