@@ -115,20 +115,23 @@ class ParquetSink(FileSink):
         return Written(path=self.path, rows=self.rows - repeated, repeated=repeated)
 
     def _write_all(self, dropped: bytearray | None) -> None:
-        """All parts in one file, in row groups of `PART_ROWS` or a little more."""
+        """All parts in one file, in row groups of up to `PART_ROWS`."""
         with pq.ParquetWriter(self._new, self._batch.schema, compression="zstd") as out:
-            first, group, parts = 0, self._batch.schema.empty_table(), self._parts()
-            for part in parts:
+            first, group = 0, self._batch.schema.empty_table()
+            for part in self._parts():
                 table = self._read(part)
                 gone = None if dropped is None else dropped[first : first + len(table)]
                 first += len(table)
                 if gone is not None and any(gone):
                     table = table.take(list(compress(range(len(table)), map(not_, gone))))
-                group = pa.concat_tables([group, table])
-                if len(group) >= PART_ROWS or (part is parts[-1] and len(group)):
+                if len(group) and len(group) + len(table) > PART_ROWS:
                     out.write_table(group, row_group_size=len(group))
-                    group = self._batch.schema.empty_table()
+                    group = table
+                else:
+                    group = pa.concat_tables([group, table])
                 pa.default_memory_pool().release_unused()
+            if len(group):
+                out.write_table(group, row_group_size=len(group))
 
     def _heads(self) -> Iterator[tuple[str, Any]]:
         for part in self._parts():
