@@ -161,7 +161,7 @@ class AnswerDecoder(Generic[T]):
             return PageRows(self._shape(**facts), *self._reader.read(_list(fields.get(name), f"data.{name}")))
         groups = [_fields(group, "data.content") for group in _list(fields.get("content"), "data.content")]
         raw = [row for group in groups for row in _list(group.get("productList"), "data.content.productList")]
-        return PageRows(SearchData(**facts, content=[_shell(group) for group in groups]), *self._reader.read(raw))
+        return PageRows(SearchData(**facts, content=tuple(map(_shell, groups))), *self._reader.read(raw))
 
 
 def _rows_in(data: Any) -> Sequence[Any]:

@@ -69,41 +69,46 @@ class RowReader:
 
     def read(self, raw: Sequence[Raw]) -> Read:
         """Read each row by itself."""
-        rows: dict[int, Any] = {}
+        rows: list[Any] = []
         faults: dict[int, Fault] = {}
-        suspect, before = "", ""  # the fields that the decoder blamed last; nobody blamed is "" as well
+        suspect = before = ""  # the fields that the decoder blamed in the last two rows; "" where it blamed none
         for place, piece in enumerate(raw):
-            # Where one field is wrong in row after row, it is quicker to look at that alone.
-            row = self._fault_in(piece, suspect) if suspect and suspect == before else None
-            if row is None:
-                before = suspect
-                try:
-                    row = self._decode(piece)
-                    suspect = ""
-                except BROKEN as error:
-                    suspect = _blamed(error)
-                    row = self._patiently(piece, suspect)
-            if type(row) is Fault:
+            if suspect and suspect == before:
+                # Where one field is wrong in row after row, it is quicker to look at that alone.
+                fault = self._fault_in(piece, suspect)
+                if fault is not None:
+                    faults[place] = fault
+                    continue
+            try:
+                rows.append(self._decode(piece))
+                suspect = before = ""
+                continue
+            except BROKEN as error:
+                before, suspect = suspect, _blamed(error)
+            row = self._patiently(piece, suspect)
+            if isinstance(row, Fault):
                 faults[place] = row
             else:
-                rows[place] = row
-        if odd := objections(self._model, rows.values()):
-            places = list(rows)
-            self._mend(rows, faults, raw, {places[n]: why for n, why in odd.items()})
-        return _sorted_out(rows, faults, raw)
+                rows.append(row)
+        if odd := objections(self._model, rows):
+            places = [place for place in range(len(raw)) if place not in faults]
+            found = dict(zip(places, rows, strict=True))
+            self._mend(found, faults, raw, {places[n]: why for n, why in odd.items()})
+            rows = list(found.values())
+        return tuple(rows), _skipped(faults, raw)
 
     def mend(self, decoded: Sequence[Any], raw: Sequence[Raw], odd: dict[int, Fault | str]) -> Read:
         """The decoded rows, of which those are read again, or left out, that `objections` found odd."""
-        rows, faults = dict(enumerate(decoded)), dict[int, Fault]()
-        self._mend(rows, faults, raw, odd)
-        return _sorted_out(rows, faults, raw)
+        found, faults = dict(enumerate(decoded)), dict[int, Fault]()
+        self._mend(found, faults, raw, odd)
+        return tuple(found.values()), _skipped(faults, raw)
 
     def _mend(
         self, rows: dict[int, Any], faults: dict[int, Fault], raw: Sequence[Raw], odd: dict[int, Fault | str]
     ) -> None:
         for place, why in odd.items():
             row = self._patiently(raw[place], why) if isinstance(why, str) else why
-            if type(row) is Fault:
+            if isinstance(row, Fault):
                 faults[place] = row
                 del rows[place]
             else:
@@ -128,12 +133,19 @@ class RowReader:
             return None
         try:
             value = _only(wired).decode(raw).value
-            value = field.kind.read(value) if field.kind.is_plain else build_value(self._model, field, value)
-        except Unreadable as error:
-            return error.under(wired).fault
         except BROKEN:
             return None  # the row is no object at all
-        return Fault(wired, "is missing") if value in (None, "") and field.required and len(field.wires) == 1 else None
+        kind = field.kind
+        if not kind.is_plain:
+            try:
+                build_value(self._model, field, value)
+            except Unreadable as error:
+                return error.under(wired).fault
+        elif (reason := kind.fault(value)) is not None:
+            return Fault(wired, reason)
+        elif field.required and len(field.wires) == 1 and kind.read(value) in (None, ""):
+            return Fault(wired, "is missing")
+        return None
 
     def _put_right(self, raw: Raw, blamed: str) -> Any:
         """The row with that one value put right, if that is all it takes."""
@@ -149,12 +161,9 @@ class RowReader:
         return None if objections(self._model, (row,)) else row
 
 
-def _sorted_out(rows: dict[int, Any], faults: dict[int, Fault], raw: Sequence[Raw]) -> Read:
-    skipped = [
-        Skipped(place, bytes(raw[place]), fault.path, fault.reason)
-        for place, fault in sorted(faults.items(), key=itemgetter(0))
-    ]
-    return tuple(rows.values()), tuple(skipped)
+def _skipped(faults: dict[int, Fault], raw: Sequence[Raw]) -> tuple[Skipped, ...]:
+    told = sorted(faults.items(), key=itemgetter(0))
+    return tuple([Skipped(place, bytes(raw[place]), fault.path, fault.reason) for place, fault in told])
 
 
 def _blamed(error: Exception) -> str:

@@ -102,7 +102,7 @@ def _of_type(owner: Any, field: Any) -> Known:
         return Known(name, _WORDS["models"], inner=late, many=True, rows=True)
     options = [option for option in get_args(field.type) if option is not type(None)]
     kind = options[0] if options else field.type
-    if get_origin(kind) is list:
+    if get_origin(kind) in (list, tuple):
         return Known(name, _WORDS["models"], inner=get_args(kind)[0], many=True, rows=True)
     if kind in _SCALARS:
         words, read = _SCALARS[kind]

@@ -38,7 +38,8 @@ class Kind(Struct, frozen=True):
     """How one type is stored (`wire`), read (`read`) and checked a column at a time.
 
     check: None where the decoder has let nothing through that could not be read.
-    text_fault: what is wrong with a text, without the price of an exception; None where `read` has to tell.
+    known: values that need no look. On a page that holds nothing new, one comparison of sets is all.
+    told: what is wrong with a value, without the price of an exception; None where `read` has to tell.
     required: what is stored where the value must be there.
     """
 
@@ -47,7 +48,8 @@ class Kind(Struct, frozen=True):
     read: Callable[[Any], Any]
     lazy: bool = True
     check: Check | None = None
-    text_fault: Callable[[str], str | None] | None = None
+    known: set[Any] = set()
+    told: Callable[[Any], str | None] | None = None
     model: type[Model] | None = None
     required: Any = None
 
@@ -57,9 +59,9 @@ class Kind(Struct, frozen=True):
         return self.name not in ("model", "models")
 
     def fault(self, value: Any) -> str | None:
-        """What is wrong with a value that was let through; None if it can be read."""
-        if self.text_fault is not None and isinstance(value, str):
-            return self.text_fault(value)
+        """What is wrong with a value; None if it can be read. Not for models."""
+        if self.told is not None:
+            return self.told(value)
         try:
             self.read(value)
         except Unreadable as error:
@@ -81,8 +83,7 @@ def _each(read: Callable[[Any], Any]) -> Check:
 
 
 def _unless(known: set[Any], read: Callable[[Any], Any]) -> Check:
-    # On a page that holds nothing new this is one comparison of sets; otherwise only what is new is read.
-    return lambda column: known.issuperset(column) or _can_read(read, set(column).difference(known))
+    return lambda column: _can_read(read, set(column).difference(known))
 
 
 def _texts_among(read: Callable[[Any], Any]) -> Check:
@@ -90,7 +91,7 @@ def _texts_among(read: Callable[[Any], Any]) -> Check:
 
 
 NATIVE: dict[Any, Kind] = {
-    str: Kind("text", str | None, values.read_text, lazy=False, required=_Text),
+    str: Kind("text", str | None, values.read_text, lazy=False, told=values.text_fault, required=_Text),
     int: Kind("int", _Int64 | None, values.read_int, lazy=False, required=_Int64),
     bool: Kind("bool", bool | None, values.read_bool, lazy=False, required=bool),
 }
@@ -101,20 +102,22 @@ LAZY: dict[Any, Kind] = {
         _Number,
         values.read_price,
         check=_unless(values.known_prices, values.read_price),
-        text_fault=values.span_fault,
+        known=values.known_prices,
+        told=values.span_fault,
     ),
     Weight: Kind(
         "weight",
         _Number,
         values.read_weight,
         check=_unless(values.known_weights, values.read_weight),
-        text_fault=values.span_fault,
+        known=values.known_weights,
+        told=values.span_fault,
     ),
     datetime: Kind("time", _Millis | str | None, values.read_time, check=_texts_among(values.read_time)),
     tuple[str, ...]: Kind("texts", list[str] | str | None, values.read_texts),
     tuple[Decimal, ...]: Kind("numbers", Any, values.read_numbers, check=_each(values.read_numbers)),
 }
-OPAQUE = Kind("text", _Int64 | str | None, values.read_id, required=_Int64 | _Text)
+OPAQUE = Kind("text", _Int64 | str | None, values.read_id, told=values.text_fault, required=_Int64 | _Text)
 MILLIS = Kind("time", _Millis | None, values.read_time)
 ANY_JSON = Kind("json", Any, values.read_json)
 

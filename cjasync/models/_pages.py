@@ -27,7 +27,7 @@ class ListData(Struct, Generic[R], frozen=True, rename="camel"):
     page_num: int | None = None
     page_size: int | None = None
     total: int | None = None
-    items: list[R] | None = msgspec.field(name="list", default=None)
+    items: tuple[R, ...] | None = msgspec.field(name="list", default=None)
 
     @property
     def number(self) -> int | None:
@@ -51,7 +51,7 @@ class ContentData(Struct, Generic[R], frozen=True, rename="camel"):
     page_size: int | None = None
     total_records: int | None = None
     total_pages: int | None = None
-    content: list[R] | None = None
+    content: tuple[R, ...] | None = None
 
     @property
     def number(self) -> int | None:
@@ -71,7 +71,7 @@ class ContentData(Struct, Generic[R], frozen=True, rename="camel"):
 class SearchGroup(Struct, Generic[R], frozen=True, rename="camel"):
     """One wrapper of listV2's `content`; its `productList` may be missing. What stands beside the rows is kept raw."""
 
-    product_list: list[R] | None = None
+    product_list: tuple[R, ...] | None = None
     related_category_list: Any = None
     store_list: Any = None
     key_word: Any = None  #: the words that CJ searched for
@@ -107,7 +107,7 @@ class SearchData(Struct, Generic[R], frozen=True, rename="camel"):
     page_size: int | None = None
     total_records: int | None = None
     total_pages: int | None = None
-    content: list[SearchGroup[R]] | None = None
+    content: tuple[SearchGroup[R], ...] | None = None
 
     @property
     def number(self) -> int | None:

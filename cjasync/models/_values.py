@@ -20,6 +20,7 @@ from cjasync.config import CHINA_TIME
 
 _EXACT_DIGITS = 15
 _NUMBERS = (int, float, Decimal)
+_AS_TEXT = (str, int, Decimal)
 _AS_SENT = (str, int, float, type(None))
 _EMPTY = frozenset(("", "null", "NULL", "Null"))
 _MAX_MAGNITUDE = 140  # 40 digits and an exponent of two; a 400-digit number is damage or an attack
@@ -95,15 +96,18 @@ def show(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def text_fault(value: Any) -> str | None:
+    """What is wrong with a value that should be a text; None if it can be read."""
+    return None if value is None or isinstance(value, _AS_TEXT) else f"expected text, got {show(value)}"
+
+
 def read_text(value: Any) -> str | None:
     """Text as it is; numbers and bools as CJ wrote them. An empty string stays one."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | Decimal):
-        return str(value)
-    raise Unreadable(f"expected text, got {show(value)}")
+    if (fault := text_fault(value)) is not None:
+        raise Unreadable(fault)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_id(value: Any) -> str | None:
@@ -159,11 +163,17 @@ def read_int(value: Any) -> int | None:
     return whole
 
 
-def span_fault(value: str) -> str | None:
-    """What is wrong with a text that should be a price or a weight; None if it can be read."""
-    if _SPAN.fullmatch(value) or value.strip() in _EMPTY:
-        return None
-    return f"expected a number or a range, got {show(value)}"
+def span_fault(value: Any) -> str | None:
+    """What is wrong with a value that should be a price or a weight; None if it can be read."""
+    if isinstance(value, str):
+        if _SPAN.fullmatch(value) or value.strip() in _EMPTY:
+            return None
+        return f"expected a number or a range, got {show(value)}"
+    try:
+        read_decimal(value)
+    except Unreadable as error:
+        return error.reason
+    return None
 
 
 def _read_span(value: Any, cls: type[Span]) -> Span | None:
