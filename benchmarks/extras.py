@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import random
 import statistics
 import time
@@ -18,9 +17,10 @@ from benchmarks.frame.compare import COPY
 from benchmarks.frame.fresh import in_fresh_process
 from benchmarks.frame.origin import GZIPPED, Origin
 from benchmarks.frame.peers import ours
+from cjasync.errors import ConfigError
+from cjasync.ext import fast
 
 IN_FLIGHT = 8
-WARM_BLOCK = 31 << 20  # bytes: freeing a block of that size makes glibc keep up to 64 MB instead of giving all back
 
 
 class Option(Struct, frozen=True):
@@ -54,7 +54,7 @@ QUESTIONS = {
 
 
 @question("What do uvloop, a faster gzip and a warm allocator bring?")
-def run(rounds: int = 4, seconds: float = 0.4) -> Findings:
+def run(rounds: int = 8, seconds: float = 0.3) -> Findings:
     """rounds: how often each is started anew. seconds: that each then runs."""
     found = Findings()
     order = random.Random(1)
@@ -80,14 +80,11 @@ def measure(base_url: str, path: str, loop: str, inflate: str | None, warm: bool
     try:
         factory = loop_factory(loop)
         if inflate is not None:
-            import aiohttp
-
-            aiohttp.set_zlib_backend(importlib.import_module(inflate))
-    except ImportError:
+            fast.quick_gzip(inflate)
+    except (ImportError, ConfigError):
         return None
     if warm:
-        block = bytearray(WARM_BLOCK)
-        del block
+        fast.warm_allocator()
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(_measure(base_url, path, seconds))
 

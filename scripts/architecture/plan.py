@@ -61,7 +61,7 @@ LIBRARIES = {
 }
 
 # What `import cjasync` must work without; the first word is the library, as it is imported.
-EXTRAS = ("typer", "rich", "pyarrow", "duckdb", "redis", "opentelemetry", "uvloop")
+EXTRAS = ("typer", "rich", "pyarrow", "duckdb", "redis", "opentelemetry", "uvloop", "isal")
 # What `import cjasync` must not load, though it is there.
 LAZY = ("aiohttp", *EXTRAS)
 
