@@ -17,7 +17,7 @@ from cjasync.sandbox import Sandbox
 async def main():
     async with (
         Sandbox(products=10) as sandbox,
-        CJClient(access_token=sandbox.access_token, base_url=sandbox.base_url, quota="memory", token_store="memory") as cj,
+        CJClient(sandbox.api_key, base_url=sandbox.base_url, quota="memory", token_store="memory") as cj,
     ):
         page = await cj.products.list()
     from aiohttp.compression_utils import ZLibBackend
