@@ -286,9 +286,10 @@ async def duplicate_keys(scene: Scene, *, first: bool = True) -> Outcome:
 
 
 @kind(executes=True)
-async def deep_json(scene: Scene, *, depth: int = 10_000, field: str = "data") -> Outcome:
-    """Arrays within arrays in the place of `field`."""
-    return _altered(scene, spoil(scene.body, field, b"[" * depth + b"]" * depth))
+async def deep_json(scene: Scene, *, depth: int = 10_000, field: str = "data", keys: bool = False) -> Outcome:
+    """Arrays within arrays in the place of `field`, or keys within keys."""
+    nested = b'{"a":' * depth + b"1" + b"}" * depth if keys else b"[" * depth + b"]" * depth
+    return _altered(scene, spoil(scene.body, field, nested))
 
 
 @kind(executes=True)

@@ -21,8 +21,8 @@ MAKERS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
-def run_clean(main: Coroutine[Any, Any, Any], kind: Kind = "asyncio") -> Any:
-    """Run it; no task, no complaint of the loop, no unclosed thing and no warning may be left."""
+def run_clean(main: Coroutine[Any, Any, Any], kind: Kind = "debug") -> Any:
+    """Run it, by default in debug mode; no task, complaint of the loop, unclosed thing or warning may be left."""
     complaints: list[dict[str, Any]] = []
     gc.freeze()  # what was there before need not be looked through afterwards
 

@@ -378,7 +378,7 @@ def test_cancelled_at_every_turn(name: str) -> None:
                     return
             turns += scene.every
 
-    run_clean(main())
+    run_clean(main(), "asyncio")
 
 
 async def once(cj: CJClient, scene: Scene, turns: int) -> bool:

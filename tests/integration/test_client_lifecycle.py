@@ -35,7 +35,7 @@ async def arrived(box: Sandbox, calls: int = 1) -> None:
             await asyncio.sleep(0.001)
 
 
-@pytest.mark.parametrize("kind", ["asyncio", "debug", "uvloop"])
+@pytest.mark.parametrize("kind", ["debug", "uvloop"])
 def test_all_kinds_of_calls_leave_nothing_behind(kind: Kind) -> None:
     async def main() -> None:
         async with sandbox() as box, sandbox_client(box, access_token=None, api_key=box.api_key) as cj:
@@ -103,7 +103,7 @@ def test_a_client_that_was_never_used_is_closed_at_once() -> None:
     run_clean(main())
 
 
-@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("kind", ["debug", "uvloop"])
 def test_calls_in_flight_may_end_within_the_grace(kind: Kind) -> None:
     async def main() -> None:
         async with sandbox(latency=0.03) as box:
@@ -116,7 +116,7 @@ def test_calls_in_flight_may_end_within_the_grace(kind: Kind) -> None:
     run_clean(main(), kind)
 
 
-@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("kind", ["debug", "uvloop"])
 def test_calls_that_need_longer_end_with_closed_error(kind: Kind) -> None:
     async def main() -> None:
         async with sandbox() as box:

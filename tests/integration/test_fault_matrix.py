@@ -101,7 +101,9 @@ MISHAPS = (
     mishap("keys twice, refusal first", "duplicate_keys"),
     mishap("keys twice, refusal last", "duplicate_keys", first=False),
     mishap("10,000 levels in the data", "deep_json"),
+    mishap("10,000 levels of keys in the data", "deep_json", keys=True),
     mishap("10,000 levels in the message", "deep_json", field="message"),
+    mishap("10,000 levels of keys where no field is", "deep_json", field="unheardOf", keys=True),
     mishap("code of 400 digits", "huge_number"),
     mishap("total of 400 digits", "huge_number", field="total"),
 )
