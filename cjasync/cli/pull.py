@@ -175,8 +175,7 @@ async def _estimate(common: Common, cj: CJClient, job: Job) -> None:
     if unreachable:
         common.out.print(f"{unreachable:,} of them are out of reach; --incomplete-ok takes the others")
     price = told.points // told.requests
-    exact = most - least <= 1  # the first page is asked again
-    span, points = ("", "") if exact else (f"{least:,} to about ", f"{least * price:,} to about ")
+    span, points = ("", "") if least == most else (f"{least:,} to about ", f"{least * price:,} to about ")
     limited = "" if told.limited_by == "nothing" else f" (limited by {told.limited_by})"
     common.out.print(
         f"{span}{counted(told.requests, 'request')}, {points}{counted(told.points, 'point')}, "

@@ -31,12 +31,12 @@ _NOT_SHOWN = ("certificates", "facts", "skipped_rows")  # of a report in the sum
 def most_requests(total: int, size: int, window: int) -> int:
     """About how many requests a walk sends at most, for `total` products, `size` a page, `window` a question.
 
-    The first page is asked again at the end. Beyond the window the catalogue is read in parts that stay a little below
-    it, and each of them costs two pages that are not full.
+    Within the window a few pages more show that nothing has moved and that the total can be believed. Beyond it the
+    catalogue is read in parts that stay a little below it, and each of them costs two pages that are not full.
     """
     pages = math.ceil(total / size)
-    if total <= window:
-        return pages + 1
+    if total < window:
+        return pages + 3
     return pages + 2 * (math.ceil(1.1 * total / window) + 2)
 
 

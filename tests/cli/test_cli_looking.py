@@ -174,7 +174,8 @@ def test_help_loads_nothing_heavy():
 def test_demo_pulls_everything_and_proves_it(cjasync):
     told = json.loads(cjasync("demo", "--products", "900", "--json").stdout)
     assert told["perfect"] is True
-    assert (told["held"], told["unique"], told["requests"], told["refused"]) == (900, 900, 5, 0)
+    assert (told["held"], told["unique"], told["refused"]) == (900, 900, 0)
+    assert 5 <= told["requests"] == told["walk"]["requests"] <= 8  # some pages twice, to see that nothing has moved
     assert (told["missing"], told["doubled"], told["altered"], told["unknown"]) == (0, 0, 0, 0)
     result = cjasync("demo", "--products", "300", "--out", "kept.csv")
     assert result.exit_code == 0

@@ -57,14 +57,15 @@ def test_every_format_holds_what_cj_holds(cj, cjasync, suffix):
     report = told.pop("walk")
     assert report["proved"]
     assert (report["total_before"], report["total_after"], report["lower_bound"]) == (1_000, 1_000, 5)
+    assert 5 < report["requests"] <= 8  # some pages twice, to see that nothing has moved
     assert told | {"seconds": 0} == {
         "products": report["products"],
         "unique": 1_000,
-        "pages": 6,  # the first is asked again at the end, to see that nothing has moved
-        "requests": 6,
+        "pages": report["requests"],
+        "requests": report["requests"],
         "refused": 0,
         "retried": 0,
-        "points": 300,
+        "points": 50 * report["requests"],
         "skipped": 0,
         "unreachable": 0,
         "seconds": 0,
@@ -123,7 +124,7 @@ def test_the_summary_reads_well(cj, cjasync):
     assert result.exit_code == 0
     first, second, third = result.stdout.splitlines()
     assert first == "1,000 products in p.csv"
-    assert second.startswith("6 pages, 6 requests (0 refused, 0 retried), 300 points, ")
+    assert re.match(r"(\d) pages, \1 requests \(0 refused, 0 retried\), \d{3} points, ", second)
     assert third.startswith("Complete, as 1 window proves: CJ counted 1,000 before and 1,000 after")
 
 
@@ -132,10 +133,10 @@ def test_a_dry_run_asks_one_page_and_writes_nothing(cj, cjasync):
     result = cjasync("pull", "--out", "p.csv", "--dry-run", "--qps", "2", *cj.access)
     assert requests(cj) == before + 1
     assert result.exit_code == 0
-    assert result.stdout.startswith("1,000 products match\n6 requests, 300 points, ")  # what it does cost: see above
+    assert result.stdout.startswith("1,000 products match\n5 to about 8 requests, 250 to about 400 points, ")
     assert here() == []
     told = summary(cjasync("pull", "--out", "p.csv", "--dry-run", "--json", *cj.access))
-    assert (told["products"], told["requests"], told["points"], told["days"]) == (1_000, 6, 300, 1)
+    assert (told["products"], told["requests"], told["points"], told["days"]) == (1_000, 8, 400, 1)
 
 
 def test_a_dry_run_beyond_the_window_says_what_it_may_cost(big_cj, cjasync):
@@ -143,7 +144,7 @@ def test_a_dry_run_beyond_the_window_says_what_it_may_cost(big_cj, cjasync):
     assert re.match(r"6,200 products match\n31 to about \d\d requests, 1,550 to about [\d,]+ points, ", said)
     told = summary(cjasync("pull", "--out", "p.csv", "--dry-run", "--json", *big_cj.access))
     walk = summary(cjasync("pull", "--out", "p.csv", "--json", *big_cj.access))
-    assert told["least_requests"] == 31 < told["requests"] < walk["requests"] * 2
+    assert told["least_requests"] == 31 < walk["requests"] <= told["requests"]
     said = cjasync("pull", "--out", "p.csv", "--dry-run", "--api", "list_v2", *big_cj.access).stdout
     assert "out of reach; --incomplete-ok takes the others\n60 requests, 3,000 points" in said
 
