@@ -2,9 +2,11 @@
 
 python -m benchmarks [NAME...] [--results FOLDER]
 
-A run of all questions also leaves a page with everything, README.md, and a picture of the main figures, overview.svg.
+Once a folder holds the results of all questions, there is also a page with everything, README.md, and a picture of the
+main figures, overview.svg; a question that is asked again takes its old result's place in them.
 
-Ends with 0 if every target was met, 1 if one was missed, 3 if one could not be judged, 2 if a name is unknown.
+Ends with 0 if every target was met, 1 if one was missed or a question failed, 3 if one could not be judged, 2 if a name
+is unknown.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from pathlib import Path
 
 import msgspec
@@ -31,19 +34,31 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}. There are {', '.join(QUESTIONS)}")
     options.results.mkdir(parents=True, exist_ok=True)
-    results = []
+    results, failed = [], []
     for name in options.names or QUESTIONS:
-        result: Result = importlib.import_module(f"benchmarks.{name}").run()
+        try:
+            result: Result = importlib.import_module(f"benchmarks.{name}").run()
+        except Exception:  # the other questions are still worth asking
+            traceback.print_exc()
+            failed.append(name)
+            continue
         print(text.terminal(result), flush=True)
         write(result, options.results)
         results.append(result)
-    if not options.names:
-        page, overview = options.results / "README.md", options.results / "overview.svg"
-        page.write_text(text.page(results), "utf-8")
-        charts = [result.charts[0] for result in results if result.question in OVERVIEW and result.charts]
-        overview.write_text(picture.draw("cjasync beside what else there is", charts), "utf-8")
-        print(f"{sum(result.seconds for result in results) / 60:.1f} minutes; {page}, {overview}")
-    return exit_code(verdict.outcome for result in results for verdict in result.verdicts)
+    write_page(options.results)
+    print(text.summary(results, failed))
+    return 1 if failed else exit_code(verdict.outcome for result in results for verdict in result.verdicts)
+
+
+def write_page(folder: Path) -> None:
+    """The page of all questions, if the folder has a result of each."""
+    files = [folder / f"{name}.json" for name in QUESTIONS]
+    if not all(file.exists() for file in files):
+        return
+    results = [msgspec.json.decode(file.read_bytes(), type=Result) for file in files]
+    (folder / "README.md").write_text(text.page(results), "utf-8")
+    charts = [result.charts[0] for result in results if result.question in OVERVIEW and result.charts]
+    (folder / "overview.svg").write_text(picture.draw("cjasync beside what else there is", charts), "utf-8")
 
 
 def write(result: Result, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from benchmarks.frame.machine import Machine
@@ -27,10 +28,10 @@ def terminal(result: Result) -> str:
 def page(results: Iterable[Result]) -> str:
     """A Markdown page of several results, with their pictures beside it."""
     results = list(results)
-    first = results[0]
+    first, last = results[0], max(result.date for result in results)
     parts = [
         "# Results",
-        f"Measured on {first.date:%Y-%m-%d} by `scripts/bench`. Only ratios within one table can be compared.",
+        f"Measured on {last:%Y-%m-%d} by `scripts/bench`. Only ratios within one table can be compared.",
         f"{described(first.machine)} The whole took {sum(result.seconds for result in results) / 60:.0f} minutes.",
         ", ".join(f"{name} {version}" for name, version in first.versions.items()) + ".",
         "![The main figures](overview.svg)",
@@ -39,7 +40,9 @@ def page(results: Iterable[Result]) -> str:
     ]
     for result in results:
         parts.append(f"## {result.question}")
-        parts.append(result.asks)
+        parts.append(
+            f"{result.asks} ({result.date:%Y-%m-%d %H:%M} UTC, {result.seconds:.0f} s, load {result.machine.load:g})"
+        )
         if result.charts:
             parts.append(f"![{result.asks}]({result.question}.svg)")
         for table in result.tables:
@@ -50,12 +53,25 @@ def page(results: Iterable[Result]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def summary(results: Iterable[Result], failed: Iterable[str]) -> str:
+    """What became of all of them, in a few lines."""
+    results = list(results)
+    outcomes = Counter(verdict.outcome for result in results for verdict in result.verdicts)
+    minutes = sum(result.seconds for result in results) / 60
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    lines = [f"{minutes:.1f} minutes. Targets: {counts or 'none'}."]
+    lines += [
+        f"  {_SIGNS[verdict.outcome]}: {result.question}, {verdict.says}: {shown(verdict.value)}, {verdict.bound}"
+        for result in results
+        for verdict in result.verdicts
+        if verdict.outcome in ("missed", "unsteady", "unmeasured")
+    ]
+    return "\n".join([*lines, *(f"  FAILED: {name}, see above" for name in failed)])
+
+
 def described(machine: Machine) -> str:
     """The machine in a sentence."""
-    return (
-        f"{machine.processor}, {machine.cores} cores, {machine.memory_gb:g} GB, {machine.system}, {machine.python}; "
-        f"load {machine.load:g} when it began."
-    )
+    return f"{machine.processor}, {machine.cores} cores, {machine.memory_gb:g} GB, {machine.system}, {machine.python}."
 
 
 def verdicts_of(verdicts: Iterable[Verdict]) -> Table:

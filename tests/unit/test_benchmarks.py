@@ -163,9 +163,28 @@ def test_the_runner_prints_writes_and_judges(fake, figure, code, tmp_path, capsy
         ET.parse(tmp_path / name)
 
 
-def test_one_question_leaves_the_page_of_all_alone(fake, tmp_path):
+def test_the_page_of_all_appears_with_the_last_of_them_and_keeps_up(fake, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "QUESTIONS", ("fake", "other"))
     runner.main(["fake", "--results", str(tmp_path)])
     assert {path.name for path in tmp_path.iterdir()} == {"fake.json", "fake.svg"}
+    (tmp_path / "other.json").write_bytes((tmp_path / "fake.json").read_bytes())
+    fake.found.figures["n"] = Figure(1.5)
+    assert runner.main(["fake", "--results", str(tmp_path)]) == 1
+    assert "1.5" in (tmp_path / "README.md").read_text()
+    assert "1 missed" in capsys.readouterr().out
+
+
+def test_a_question_that_fails_ends_the_run_badly_but_not_early(fake, tmp_path, monkeypatch, capsys):
+    broken = types.ModuleType("benchmarks.broken")
+    broken.run = lambda: 1 / 0
+    monkeypatch.setitem(sys.modules, "benchmarks.broken", broken)
+    monkeypatch.setattr(runner, "QUESTIONS", ("broken", "fake"))
+    fake.found.figures["n"] = Figure(2.0)
+    assert runner.main(["--results", str(tmp_path)]) == 1
+    assert (tmp_path / "fake.json").exists()
+    printed = capsys.readouterr()
+    assert "FAILED: broken" in printed.out
+    assert "ZeroDivisionError" in printed.err
 
 
 def test_an_unknown_question_is_refused_before_anything_runs(fake, capsys):
