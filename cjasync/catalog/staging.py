@@ -60,10 +60,22 @@ class Staging:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def open(self) -> Standing:
-        """Open the file, and see where it stands."""
+        """Open the file, and see where it stands. Cancelled, it is closed again: the caller has nothing to close."""
+        try:
+            await self.run(self._open)
+            return await self.run(self.checkpoint.standing)
+        except asyncio.CancelledError:
+            await self.run(self._close)
+            raise
+
+    def _open(self) -> None:
         if self._checkpoint is None:
-            self._checkpoint = await self.run(self._open_checkpoint)
-        return await self.run(self.checkpoint.standing)
+            self._checkpoint = self._open_checkpoint()
+
+    def _close(self) -> None:
+        checkpoint, self._checkpoint = self._checkpoint, None
+        if checkpoint is not None:
+            checkpoint.close()
 
     @property
     def checkpoint(self) -> Checkpoint:
