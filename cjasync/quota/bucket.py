@@ -30,6 +30,7 @@ GRAIN = 1440  # budgets count in 1/1440 tokens: a minute brings back exactly `li
 POLL = SECOND // 200  # when to ask again for a token whose return hangs on an answer that may come any moment
 GRACE = SECOND // 50  # how late a process may be for its turn before another one takes it
 YIELD = SECOND // 200  # what a process that comes last leaves to those who are about to come for their turn
+SHORTEST_DAY = 22 * 60 * MINUTE  # after which a day that was filled before must be another one of the same name
 STEPS = 1024  # returns of a larger bucket are rounded up to so many steps a window, which keeps its state small
 
 
@@ -211,12 +212,13 @@ class Budget(Struct, frozen=True):
     def refill(self, state: BudgetState, now: int, wall: int) -> None:
         """What time has brought back."""
         if wall >= state.ends or state.ends - wall > 2 * DAY:  # the latter: the clock had been days ahead
-            fresh = wall >= state.ends
-            state.ends = (wall - self.offset) // DAY * DAY + DAY + self.offset
-            state.returned = state.charged if fresh else state.returned
-            state.shut = 0
-            if not self.trickles:
-                state.limit = None
+            today = (wall - self.offset) % DAY
+            state.ends = wall - today + DAY
+            if state.ends > state.filled or now - today - state.filled_at >= SHORTEST_DAY:
+                state.filled, state.filled_at = state.ends, now - today
+                state.returned, state.shut = state.charged, 0
+                if not self.trickles:
+                    state.limit = None
         if self.trickles and (limit := self.in_force(state)) is not None:
             if state.returned >= state.charged:
                 state.trickled = now

@@ -4,7 +4,7 @@ local root, work, given = KEYS[1], cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local SECOND, MINUTE, DAY = 1e6, 6e7, 8.64e10
 local GRAIN, POLL, GRACE, YIELD = 1440, 5000, 20000, 5000
 local KEPT = 259200 -- seconds that a bucket nobody asks for is remembered
-local MIDNIGHT_DOUBT = 15 * MINUTE
+local MIDNIGHT_DOUBT, SHORTEST_DAY = 15 * MINUTE, 22 * 60 * MINUTE
 local EPOCH, ENOUGH, WIDE, NARROW, LEAST_SPREAD = 4096, 16, 30, 3, 20
 local FIRST_MARGIN, LARGEST_MARGIN, FADE = 1e4, 5e5, 256
 local SCOPES = { daily = 'calls', points = 'points', sourcing = 'sourcing' }
@@ -202,14 +202,15 @@ local function refill(claim, key)
     trickled = state.trickled, shut = state.shut, newest = state.newest, reported = state.reported,
   }
   if wall >= new.ends or new.ends - wall > 2 * DAY then
-    if wall >= new.ends then
-      new.returned, new.shut = new.charged, 0
+    local today = (wall - claim.offset) % DAY
+    new.ends = wall - today + DAY
+    if new.ends > state.filled or now - today - state.filled_at >= SHORTEST_DAY then
+      new.filled, new.filled_at, new.returned, new.shut = new.ends, now - today, new.charged, 0
       if not claim.trickles then
         redis.call('HDEL', key, 'limit')
         found.limit = nil
       end
     end
-    new.ends = math.floor((wall - claim.offset) / DAY) * DAY + DAY + claim.offset
   end
   local limit = in_force(claim, found)
   if claim.trickles and limit then

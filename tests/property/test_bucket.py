@@ -101,7 +101,7 @@ def test_the_margin_has_an_end():
 
 tick = st.tuples(
     st.integers(0, 3 * 60 * MINUTE),  # time passes
-    st.one_of(st.just(0), st.integers(-DAY, DAY)),  # somebody sets the clock
+    st.one_of(st.just(0), st.integers(-DAY, DAY), st.sampled_from([-9000 * DAY, 9000 * DAY])),  # the clock is set
     st.integers(0, 60),  # requests
 )
 
@@ -126,6 +126,22 @@ def test_no_day_by_any_reading_of_the_clock_is_filled_twice(limit, offset, ticks
                 break
         assert 0 <= state.spent <= limit * GRAIN
     assert max(per_day.values(), default=0) <= limit
+
+
+def test_a_machine_that_wakes_in_1970_and_then_learns_the_time_has_no_second_day():
+    budget, state, morning = Budget("b", "calls", 1), BudgetState(), START + 8 * 60 * MINUTE
+    assert budget.take(state, 0, morning, 0, 0) is None
+    assert budget.take(state, SECOND, 60 * SECOND, 0, 0) is not None
+    assert budget.take(state, MINUTE, morning + MINUTE, 0, 0) is not None
+    assert budget.take(state, DAY, morning + DAY, 0, 0) is None
+
+
+def test_a_laptop_that_slept_over_night_has_its_new_day():
+    """Its monotonic clock stood still meanwhile."""
+    budget, state, evening = Budget("b", "calls", 1), BudgetState(), START + 20 * 60 * MINUTE
+    for day in range(4):
+        assert budget.take(state, day * MINUTE, evening + day * DAY, 0, 0) is None
+        assert budget.take(state, day * MINUTE + 1, evening + day * DAY + 1, 0, 0) is not None
 
 
 @given(st.integers(-3600, 3600), st.integers(1, 1000))
