@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MICRO = 1000  # nanoseconds; Lua's numbers hold no more
 ROOT = "cjasync:{quota}:"  # one hash slot, so that a script may take all of a request's buckets
+SCRIPT = ("ground", "rate", "budget", "seats", "work")
 SECONDS = 5.0  # for a connection or an answer
 
 _encode = msgspec.json.encode
@@ -192,13 +193,18 @@ class RedisStore:
                 )
             except ValueError as error:
                 raise ConfigError(f"{self._name} is no redis URL: redis://host:port/db") from error
-        script = files("cjasync.quota").joinpath("redis.lua").read_text(encoding="utf-8")
-        self._script = self._client.register_script(script)
+        self._script = self._client.register_script(read_script())
 
     def _explained(self, error: Exception) -> StoreError:
         return StoreError(
             f"the quota store {self._name} failed: {type(error).__name__}: {error}; nothing is sent meanwhile"
         )
+
+
+def read_script() -> str:
+    """What runs on the server."""
+    folder = files("cjasync.quota").joinpath("lua")
+    return "\n".join(folder.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in SCRIPT)
 
 
 def _claim(claim: Claim) -> dict[str, Any]:

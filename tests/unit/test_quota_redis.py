@@ -22,7 +22,7 @@ from cjasync.errors import ConfigError, QuotaExhaustedError, StoreError
 from cjasync.quota import Limiter, PointsInfo, Refusal, open_store
 from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, Rate, Seats
 from cjasync.quota.ledger import Settlement, book, settle
-from cjasync.quota.redis import RedisStore
+from cjasync.quota.redis import RedisStore, read_script
 from cjasync.quota.state import Exhausted, NotBefore
 from cjasync.quota.tickets import Booking, Ticket
 from cjasync.testing.clock import VirtualClock, run
@@ -517,8 +517,7 @@ async def same_usage(store, desk, claims, states):
 
 def test_grains_and_minutes_mean_the_same_there():
     import re
-    from importlib.resources import files
 
-    script = files("cjasync.quota").joinpath("redis.lua").read_text()
+    script = read_script()
     assert re.search(rf"GRAIN, .* = {GRAIN},", script)
     assert MINUTE == 60 * SECOND
