@@ -152,6 +152,7 @@ class RedisStore:
     def forked(self) -> None:
         """In a child process: connections of its own."""
         self._client, self._script = self._given, None
+        self._keeper = Keeper()
 
     def clock(self, desk: Desk) -> int:
         """Microseconds since 1970 for the script; 0 for the server's own clock."""

@@ -132,6 +132,7 @@ class SQLiteStore:
     def forked(self) -> None:
         """In a child process: begin anew."""
         self._file.forked()
+        self._keeper = Keeper()
         self._opening = self._tidying = None
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
