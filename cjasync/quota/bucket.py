@@ -64,7 +64,8 @@ class Rate(Struct, frozen=True):
             state.line.pop(who, None)
             state.turn = max(state.turn, turn)
             turns = {**state.next_turns, who: turn + 1}
-            state.next_turns = {other: next_turn for other, next_turn in turns.items() if next_turn > state.turn}
+            oldest = state.turn - (limit or 0)  # who fell behind may catch up, but not for all the time it was away
+            state.next_turns = {other: next_turn for other, next_turn in turns.items() if next_turn > oldest}
         return None
 
     def give_back(self, state: RateState, token: int) -> None:
@@ -114,7 +115,7 @@ class Rate(Struct, frozen=True):
     def _place(self, state: RateState, now: int, who: int) -> tuple[int, int, int]:
         """The turn of `who`, how many are ahead, and when the first of them is to come."""
         queued = state.line.get(who)
-        turn = queued[1] if queued is not None else max(state.turn, state.next_turns.get(who, 0))
+        turn = queued[1] if queued is not None else state.next_turns.get(who, state.turn)
         ahead, first, passed = 0, now, False
         for other, (due, its) in list(state.line.items()):
             if other == who:

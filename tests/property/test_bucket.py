@@ -348,6 +348,7 @@ def test_a_server_that_allows_more_than_the_plan_does_not_speed_us_up():
     late=st.lists(st.integers(0, 3 * MS), min_size=1, max_size=7),
 )
 @example(limit=3, processes=2, rounds=8, late=[2, 0, 0, 0, 1, 2 * MS + 2, 0])
+@example(limit=6, processes=2, rounds=32, late=[833_338, 833_329, 0, 1, 0, 0, 0])
 def test_processes_that_all_want_more_take_turns(limit, processes, rounds, late):
     rate, state, now, token = Rate("r", "account", limit), RateState(), 0, 0
     alarms = [(who, who) for who in range(processes)]
@@ -361,7 +362,8 @@ def test_processes_that_all_want_more_take_turns(limit, processes, rounds, late)
             rate.arrived(state, token, now, 0, now)
         heapq.heappush(alarms, (blocked.at + late[token % len(late)] if blocked else now, who))
     alone = limit  # whoever comes first finds all tokens there
-    assert max(got.values()) - min(got.values()) <= alone + 2
+    # In the middle of a window one may have its share of it while another has nothing yet.
+    assert max(got.values()) - min(got.values()) <= alone + max(2, -(-limit // processes))
     assert sum(got.values()) >= 0.9 * limit * rounds * processes - processes
 
 

@@ -20,7 +20,7 @@ end
 local function place(key, meta, line, who)
   local mine, turn, ahead, first, passed, present = nil, 0, 0, now, false, 0
   for _, other in ipairs(line) do if other.who == who then mine = other end end
-  turn = mine and mine.turn or math.max(meta.turn, tonumber(redis.call('HGET', key .. ':turns', who)) or 0)
+  turn = mine and mine.turn or tonumber(redis.call('HGET', key .. ':turns', who)) or meta.turn
   for _, other in ipairs(line) do
     if other.who == who then
       passed = true
@@ -88,7 +88,7 @@ function Rate.take(claim, key, token, who)
     redis.call('EXPIRE', key .. ':turns', KEPT)
     local flat = redis.call('HGETALL', key .. ':turns')
     for n = 1, #flat, 2 do
-      if tonumber(flat[n + 1]) <= served then redis.call('HDEL', key .. ':turns', flat[n]) end
+      if tonumber(flat[n + 1]) <= served - (limit or 0) then redis.call('HDEL', key .. ':turns', flat[n]) end
     end
   end
 end
