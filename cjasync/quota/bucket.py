@@ -30,7 +30,6 @@ GRAIN = 1440  # budgets count in 1/1440 tokens: a minute brings back exactly `li
 POLL = SECOND // 200  # when to ask again for a token whose return hangs on an answer that may come any moment
 GRACE = SECOND // 50  # how late a process may be for its turn before another one takes it
 YIELD = SECOND // 200  # what a process that comes last leaves to those who are about to come for their turn
-SHORTEST_DAY = 22 * 60 * MINUTE  # after which a day that was filled before must be another one of the same name
 STEPS = 1024  # returns of a larger bucket are rounded up to so many steps a window, which keeps its state small
 
 
@@ -113,7 +112,7 @@ class Rate(Struct, frozen=True):
         return max(at, state.not_before), turn
 
     def _place(self, state: RateState, now: int, who: int) -> tuple[int, int, int]:
-        """The turn of `who`, how many are ahead, and when the first of them is to come."""
+        """The turn of `who`, how many turns come before it, and when the first who has one is to come."""
         queued = state.line.get(who)
         turn = queued[1] if queued is not None else state.next_turns.get(who, state.turn)
         ahead, first, passed = 0, now, False
@@ -124,7 +123,7 @@ class Rate(Struct, frozen=True):
                 del state.line[other]
             elif its < turn or (its == turn and not passed):
                 first = min(first, due) if ahead else due
-                ahead += 1
+                ahead += max(1, turn - its)
         return turn, ahead, first
 
     def _back(self, state: RateState, now: int, missing: int, limit: int, per: int) -> int:
@@ -215,8 +214,9 @@ class Budget(Struct, frozen=True):
         if wall >= state.ends or state.ends - wall > 2 * DAY:  # the latter: the clock had been days ahead
             today = (wall - self.offset) % DAY
             state.ends = wall - today + DAY
-            if state.ends > state.filled or now - today - state.filled_at >= SHORTEST_DAY:
-                state.filled, state.filled_at = state.ends, now - today
+            # A later day than any before; or the clock was years ahead, and a day has passed since it was believed.
+            if state.ends > state.filled or now - state.filled_at >= DAY:
+                state.filled, state.filled_at = state.ends, now
                 state.returned, state.shut = state.charged, 0
                 if not self.trickles:
                     state.limit = None

@@ -101,7 +101,7 @@ def test_the_margin_has_an_end():
 
 tick = st.tuples(
     st.integers(0, 3 * 60 * MINUTE),  # time passes
-    st.one_of(st.just(0), st.integers(-DAY, DAY), st.sampled_from([-9000 * DAY, 9000 * DAY])),  # the clock is set
+    st.one_of(st.just(0), st.integers(-DAY, DAY)),  # somebody sets the clock
     st.integers(0, 60),  # requests
 )
 

@@ -9,8 +9,8 @@ local function refill(claim, key)
   if wall >= new.ends or new.ends - wall > 2 * DAY then
     local today = (wall - claim.offset) % DAY
     new.ends = wall - today + DAY
-    if new.ends > state.filled or now - today - state.filled_at >= SHORTEST_DAY then
-      new.filled, new.filled_at, new.returned, new.shut = new.ends, now - today, new.charged, 0
+    if new.ends > state.filled or now - state.filled_at >= DAY then
+      new.filled, new.filled_at, new.returned, new.shut = new.ends, now, new.charged, 0
       if not claim.trickles then
         redis.call('HDEL', key, 'limit')
         found.limit = nil

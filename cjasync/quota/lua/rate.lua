@@ -30,7 +30,7 @@ local function place(key, meta, line, who)
       present = present + 1
       if other.turn < turn or (other.turn == turn and not passed) then
         first = ahead > 0 and math.min(first, other.due) or other.due
-        ahead = ahead + 1
+        ahead = ahead + math.max(1, turn - other.turn)
       end
     end
   end
