@@ -106,8 +106,11 @@ class AnswerDecoder(Generic[T]):
         if self._has_rows:
             with suppress(*BROKEN):
                 envelope: Envelope[Any] = self._rows_as_bytes.decode(body)
-                if envelope.succeeded and envelope.data is not None:
-                    return envelope, self._with_rows(envelope.data, *self._reader.read(_rows_in(envelope.data)))
+                data = envelope.data
+                if envelope.succeeded and data is not None:
+                    read = self._reader.read(_rows_in(data))
+                    # Rows as bytes would hold on to the whole body for as long as the page is kept.
+                    return envelope, self._with_rows(data if self._shape is list else data.bare(), *read)
         if is_deeper(body, max_depth):
             raise Malformed(f"is nested deeper than max_depth, {max_depth} levels")
         return self._decode_piecemeal(body, max_depth)

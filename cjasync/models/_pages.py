@@ -43,6 +43,10 @@ class ListData(Struct, Generic[R], frozen=True, rename="camel"):
         """The rows of the page."""
         return self.items or ()
 
+    def bare(self) -> ListData[R]:
+        """The page without its rows."""
+        return msgspec.structs.replace(self, items=None)
+
 
 class ContentData(Struct, Generic[R], frozen=True, rename="camel"):
     """`{pageNumber, pageSize, totalRecords, totalPages, content}`: My Products."""
@@ -66,6 +70,10 @@ class ContentData(Struct, Generic[R], frozen=True, rename="camel"):
     def rows(self) -> Sequence[R]:
         """The rows of the page."""
         return self.content or ()
+
+    def bare(self) -> ContentData[R]:
+        """The page without its rows."""
+        return msgspec.structs.replace(self, content=None)
 
 
 class SearchGroup(Struct, Generic[R], frozen=True, rename="camel"):
@@ -125,3 +133,8 @@ class SearchData(Struct, Generic[R], frozen=True, rename="camel"):
         if len(groups) == 1:
             return groups[0].product_list or ()
         return [row for group in groups for row in group.product_list or ()]
+
+    def bare(self) -> SearchData[R]:
+        """The page without its rows, but with what stands beside them."""
+        groups = tuple(msgspec.structs.replace(group, product_list=None) for group in self.content or ())
+        return msgspec.structs.replace(self, content=groups)

@@ -56,6 +56,16 @@ def test_odd_rows_are_kept_apart_and_the_others_stay_in_order(unreadable: set[in
     assert got.data.total == 9
 
 
+def test_a_page_with_an_odd_row_does_not_hold_on_to_its_bytes() -> None:
+    _, got = LIST.decode(body(page(rows(1, 2, odd={1: {"productNameEn": []}}))))
+    assert (got.data.total, got.data.rows()) == (9, ())
+    group = {"keyWord": "dog", "productList": [{"id": "1"}, {"id": []}]}
+    _, got = SEARCH.decode(body({"totalRecords": 2, "content": [group]}))
+    assert (got.data.total, got.data.rows(), got.data.content[0].key_word) == (2, (), "dog")
+    _, got = MINE.decode(body({"totalRecords": 2, "content": [{"productId": []}, {"productId": "2"}]}))
+    assert (got.data.total, got.data.rows(), len(got.rows)) == (2, (), 1)
+
+
 def test_a_row_that_is_no_object_is_one_row() -> None:
     _, got = LIST.decode(body(page([*rows(1), 5, None, "text", [], *rows(2)])))
     assert [row.pid for row in got.rows] == ["1", "2"]
