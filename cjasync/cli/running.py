@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import signal
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +45,8 @@ def as_command(command: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _run(command: Callable[..., Any], common: Common, given: dict[str, Any]) -> int:
+    # Schedulers and containers end a job with SIGTERM: it may save what it has, as at Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: note(common, str(message))
         try:

@@ -33,7 +33,8 @@ class Judge:
         elif not self._waits or verdict.resets_at > latest:
             bucket = verdict.bucket.split(":")[2]
             until = self._moment(verdict.resets_at)
-            hint = "; accounts on points have no such limit: daily_calls=None in the plan" if bucket == "calls" else ""
+            lifts = "; accounts on points have none: daily_calls=None in the plan (--daily-calls none) lifts it"
+            hint = lifts if bucket == "calls" else ""
             raise QuotaExhaustedError(
                 f"today's {bucket} are used up ({verdict.used} of {verdict.limit}) "
                 f"until {until:%Y-%m-%d %H:%M:%S} UTC{hint}",

@@ -103,10 +103,11 @@ def test_a_walk_that_was_killed_goes_on_and_tells_the_figures_of_its_second_run(
     assert told["products"] == walk["products"] >= 6_200
 
 
-def test_with_json_an_interruption_is_json_too(cj, started):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_with_json_an_interruption_is_json_too(cj, started, ending):
     process = started("pull", "--out", "p.jsonl", "--page-size", "40", "--json", *cj.access, *SLOW)
     until(lambda: some_rows(Path("p.jsonl.partial")), process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     out, _ = process.communicate(timeout=PATIENCE)
     told = json.loads(out)
     assert process.returncode == told["exit_code"] == 130
