@@ -167,7 +167,8 @@ class FileTokenStore:
 
     def _unusable(self, verb: str, path: Path, error: OSError) -> ConfigError:
         return ConfigError(
-            f"cannot {verb} {path} ({error.strerror}): give the token store a folder that you may write to"
+            f"cannot {verb} {path} ({error.strerror}): give the token store a folder that you may write to, "
+            'or token_store="memory"'
         )
 
 

@@ -1,7 +1,8 @@
 """CancelledError passes at every await of the request path, and leaves nothing behind: every one is tried.
 
 Each scene is run again and again, cancelled after 0, 1, 2, ... turns of the event loop, until it gets through. Where
-the call stood when it was cancelled is noted, and compared with every `await` that the modules hold.
+the call stood when it was cancelled is noted, and compared with every `await` that the modules hold. To see their list:
+`python -m tests.integration.test_client_cancel`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import sqlite3
+import sys
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -20,6 +22,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 from loops import run_clean
 from msgspec.structs import replace
 
@@ -492,3 +496,9 @@ def test_that_was_every_await_there_is() -> None:
     ]
     assert covered
     assert missed == [], "\n".join(missed)
+
+
+if __name__ == "__main__":
+    for module, function, _, _, text in awaits():
+        why = next((NEVER[never] for never in NEVER if never == f"{module} {function}" or text.startswith(never)), "")
+        print(f"{module} {function}: {text}" + f"   (not cancelled: {why})" * bool(why))

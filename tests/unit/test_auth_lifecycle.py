@@ -235,6 +235,26 @@ async def test_a_store_that_cannot_be_written_costs_nobody_the_token(caplog):
     assert (world.cj.logins, len(world.cj.refreshed_with)) == (1, 3)
 
 
+@pytest.mark.parametrize("ways", [("lock",), ("load", "lock", "save")])
+async def test_a_store_that_fails_later_costs_a_running_service_nothing(ways, caplog):
+    world = World()
+    world.store = FailingStore()
+    tokens = world.manager()
+    token = await tokens.get()
+    world.store.ways.update(ways)
+    for _ in range(2):
+        world.cj.kill_access()
+        token = await tokens.rejected(token)
+        assert world.cj.accepts(token)
+    assert "cannot be locked (RuntimeError); going on without its lock" in caplog.text
+    assert "SECRET" not in caplog.text
+    world.store.ways.clear()
+    world.cj.kill_access()
+    token = await tokens.rejected(token)
+    assert (await world.record()).tokens.access_token == token
+    assert (world.cj.logins, len(world.cj.refreshed_with)) == (1, 3)
+
+
 async def test_a_frozen_holder_of_the_lock_stops_nobody_for_ever(monkeypatch, caplog):
     monkeypatch.setattr(_vault, "LOCK_PATIENCE", 0.02)
     world = World()
