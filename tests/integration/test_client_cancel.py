@@ -190,7 +190,6 @@ async def while_another_asks(cj: CJClient, call: Callable[[], Coroutine[Any, Any
 
 async def while_another_writes(cj: CJClient) -> Any:
     """Another process has the lock of the limits."""
-    await cj.categories.get()
     with closing_db(sqlite3.connect(cj.engine.services.limiter.store.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         usage = asyncio.ensure_future(cj.usage())
@@ -299,7 +298,7 @@ SCENES = {
         lambda cj: asyncio.gather(cj.categories.get(), cj.warehouses.global_list()), files=True, every=2, last=10
     ),
     "what it will cost, with files": Scene(lambda cj: cj.estimate("product/list", 1), files=True, every=2),
-    "while another writes": Scene(while_another_writes, files=True, every=20, last=200),
+    "while another writes": Scene(while_another_writes, warm=True, files=True, every=6, last=60),
     "until the next login": Scene(next_login, access_token=None, last=100, every=5, again=False, plan=SLOW_LOGIN),
     "a logout": Scene(lambda cj: cj.auth.logout(), warm=True, access_token=None, files=True),
     "closing upon a login": Scene(close, grace=0, again=False, access_token=None),
