@@ -82,49 +82,55 @@ def _all_at_once(everything: Listing, head: Reply, facts: Facts) -> Steps:
         return True
     pages = facts.pages(head.total)
     last = pages if head.total % facts.size == 0 else pages - 1  # so that it overlaps with what the other end shows
-    (newest,) = yield [Ask(everything.region, 1, "page", "desc", burst=pages)]
+    newest: Reply | None = None
     try:
         yield from everything.ask([last] if last > 1 else [])  # alone: it may be too far
+        if last < pages or head.times[0] is None or not everything.untimed:
+            (newest,) = yield [Ask(everything.region, 1, "page", "desc", burst=pages)]
+            everything.asked += 1
         yield from everything.ask(range(last - 1, 1, -1))
-        found = everything.keys.keys() | newest.keys
-        still = everything.unmoved and newest.era == head.era and newest.total == len(found) == head.total
-        if not (still and (last == pages or _overlaps(everything, newest))):
+        if not (everything.unmoved and last == pages) and not _overlaps(everything, head, newest):
             yield from everything.finish(pages)
             last = pages
     except Outgrown:
         return False
-    if everything.steady and newest.total == everything.lowest:
-        found = everything.keys.keys() | newest.keys
+    found = everything.keys.keys() | (newest.keys if newest else ())
+    if everything.steady and (newest is None or newest.total == everything.lowest):
         all_seen = len(found) == head.total and (last < pages or len(everything.keys) == head.total)
         complete = all_seen and (yield from _ends_there(everything, head, newest))
     else:
         complete = everything.proof != "none"  # a total that moves is none that the server stops at
     if complete:
-        everything.keys.update(zip(newest.keys, newest.times, strict=True))
-        everything.asked += 1
-        yield Learn({"after": newest.total})
+        if newest is not None:
+            everything.keys.update(zip(newest.keys, newest.times, strict=True))
+        yield Learn({"after": newest.total if newest else everything.total})
         yield everything.certified("pages")
     return complete
 
 
-def _overlaps(everything: Listing, newest: Reply) -> bool:
-    """Does the newest page surely reach into what was read from the other end?"""
+def _overlaps(everything: Listing, head: Reply, newest: Reply | None) -> bool:
+    """Are all seen with the newest page, and does that surely reach into what was read from the other end?"""
+    if newest is None or not everything.unmoved or newest.era != head.era:
+        return False
     oldest = min((moment for moment in newest.times if moment is not None), default=None)
-    return oldest is not None and any(oldest < moment for moment in everything.times)
+    reaches = oldest is not None and any(oldest < moment for moment in everything.times)
+    return reaches and newest.total == len(everything.keys.keys() | newest.keys) == head.total
 
 
-def _ends_there(everything: Listing, head: Reply, newest: Reply) -> Steps:
+def _ends_there(everything: Listing, head: Reply, newest: Reply | None) -> Steps:
     """Do the first page and the one from the other end show that the list is not cut off where its total ends?"""
-    if newest.times == head.times and set(head.times) != {None}:
-        return False  # the order is not looked at, or all are ties
-    fronts = (page for page in (head, newest) if page.times[0] is None)
-    if everything.times and (not everything.untimed or any(set(page.times) != {None} for page in fronts)):
-        return True
+    if newest is not None:
+        if newest.times == head.times and set(head.times) != {None}:
+            return False  # the order is not looked at, or all are ties
+        fronts = (page for page in (head, newest) if page.times[0] is None)
+        if everything.times and (not everything.untimed or any(set(page.times) != {None} for page in fronts)):
+            return True
     # Products without a create time may end both orders. Nothing but a division shows whether all of them were counted.
     prices = sorted(seen_prices(head)) or [0]
     middle = prices[len(prices) // 2]
     halves = Region(price=(0, middle)), Region(price=(middle + 1, MAX_PRICE))
     lower, upper = yield [Ask(half, 1, "part") for half in halves]
+    everything.asked += 2
     return max(lower.total, upper.total) < head.total and lower.total + upper.total <= head.total
 
 
