@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from cjasync import AuthError
+from cjasync.sandbox.faults import Fault
 from cjasync.testing.plugin import sandbox_client
 
 LOGIN = "authentication/getAccessToken"
@@ -83,3 +84,17 @@ async def test_no_secret_leaves_the_store(make_sandbox, tmp_path, caplog):
     assert not [text for text in said for secret in [*secrets, wrong] if secret in text]
     kept = {path.name for path in tmp_path.rglob("*") if path.is_file() and secrets[2] in path.read_text()}
     assert len(kept) == 1
+
+
+@pytest.mark.parametrize(("code", "status"), [(1600001, 200), (1600003, 200), (1600030, 200), (1600001, 401)])
+async def test_a_token_that_cj_refuses_is_refreshed_once_and_the_call_sent_once_more(make_sandbox, code, status):
+    async with make_sandbox() as sandbox, sandbox_client(sandbox, api_key=sandbox.api_key) as client:
+        await client.categories.get()
+        sandbox.faults.add(Fault("refuse", CALL, nth=1, code=code, status=status))
+        assert await client.categories.get()
+        assert (asked(sandbox, LOGIN), asked(sandbox, REFRESH), asked(sandbox, CALL)) == (1, 1, 3)
+        sandbox.faults.clear()
+        sandbox.faults.add(Fault("refuse", CALL, code=code, status=status))
+        with pytest.raises(AuthError):
+            await client.categories.get()
+        assert (asked(sandbox, LOGIN), asked(sandbox, REFRESH), asked(sandbox, CALL)) == (1, 2, 5)
