@@ -155,7 +155,7 @@ def test_delays_that_jitter_are_learnt_and_nothing_is_refused(qps):
 def test_rare_stalls_cost_only_those_who_stall(there, back):
     rate, server = crawl(6, 4000, there, back)
     assert server.refused == []
-    assert rate >= 0.97
+    assert rate >= 0.98
 
 
 def test_ten_thousand_waiters_half_cancelled_go_out_in_order_at_the_full_rate():
