@@ -224,12 +224,10 @@ def encode(
             raise ParameterError(f"{name}: {bad}", endpoint=endpoint) from None
         except KeyError:
             raise ParameterError(f"{name}: no such parameter", endpoint=endpoint) from None
-    missing = ""
-    for name, param in params.items():
-        if param.required and param.wire not in encoded:
-            missing += f", {name}" if missing else name
-    if missing:
-        raise ParameterError(f"{missing}: must be given", endpoint=endpoint)
+    if len(encoded) < len(params):
+        missing = [name for name, param in params.items() if param.required and param.wire not in encoded]
+        if missing:
+            raise ParameterError(f"{', '.join(missing)}: must be given", endpoint=endpoint)
     return encoded
 
 

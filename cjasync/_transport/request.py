@@ -13,34 +13,20 @@ if TYPE_CHECKING:
 
 
 class OwnRequest(aiohttp.ClientRequest):
-    """A request of our own session, which tells its exchange when it leaves.
-
-    What is read from one path differs in nothing but the query. So aiohttp works out the first request; those that
-    follow begin as copies of it and write themselves, which is a tenth of what a small call costs.
-    """
+    """A request of our own session. It tells its exchange when it leaves, and writes itself if it only reads."""
 
     exchange: Exchange | None = None
-
-    def __init__(
-        self, first: dict[URL, dict[str, Any]], method: str, url: URL, *, params: str | None = None, **rest: Any
-    ) -> None:
-        self._target = f"{url.raw_path}?{params}" if params else url.raw_path
-        known = first.get(url)
-        if known is None or method != "GET":
-            super().__init__(method, url, **rest)
-            self._key = super().connection_key
-            if method == "GET":
-                first[url] = self.__dict__ | {"headers": self.headers.copy()}
-        else:
-            target = self._target
-            self.__dict__.update(known)
-            self.headers = known["headers"].copy()
-            self._target = target
+    target = ""
+    _key: Any = None
 
     @property
     def connection_key(self) -> Any:
-        """Where the connector looks for a connection: worked out once."""
-        return self._key
+        """Where the connector looks for a connection."""
+        return self._key or super().connection_key
+
+    def work_out(self) -> None:
+        """Do once what copies need not do again."""
+        self._key = super().connection_key
 
     def send(self, conn: Any) -> Any:
         """Write the request."""
@@ -50,7 +36,7 @@ class OwnRequest(aiohttp.ClientRequest):
 
     async def _write(self, conn: Any) -> aiohttp.ClientResponse:
         writer = StreamWriter(conn.protocol, self.loop)
-        await writer.write_headers(f"GET {self._target} HTTP/1.1", self.headers)
+        await writer.write_headers(f"GET {self.target} HTTP/1.1", self.headers)
         writer.set_eof()
         return self.response_class(
             self.method,
@@ -64,3 +50,29 @@ class OwnRequest(aiohttp.ClientRequest):
             session=self._session,
             stream_writer=writer,
         )
+
+
+class OwnRequests:
+    """Makes the requests of one session, in place of `aiohttp.ClientRequest`.
+
+    What is read from one path differs in nothing but the query. So aiohttp works out the first request, and those that
+    follow begin as copies of it, which is a tenth of what a small call costs.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[URL, dict[str, Any]] = {}
+
+    def __call__(self, method: str, url: URL, /, **given: Any) -> OwnRequest:
+        query = given.pop("params")
+        known = self._first.get(url) if method == "GET" else None
+        if known is not None:
+            request = OwnRequest.__new__(OwnRequest)
+            request.__dict__ = known.copy()
+            request.headers = request.headers.copy()
+        else:
+            request = OwnRequest(method, url, **given)
+            request.work_out()
+            if method == "GET":
+                self._first[url] = request.__dict__ | {"headers": request.headers.copy()}
+        request.target = f"{url.raw_path}?{query}" if query else url.raw_path
+        return request

@@ -14,7 +14,7 @@ from cjasync._clock import Clock
 from cjasync._protocol import Request
 from cjasync._transport.exchange import Admission, Exchange
 from cjasync._transport.failures import translated
-from cjasync._transport.request import OwnRequest
+from cjasync._transport.request import OwnRequests
 from cjasync._transport.response import Response
 from cjasync._watchdog import Watchdog
 from cjasync.errors import BadResponseError, CJError
@@ -44,11 +44,8 @@ class Transport:
         self._max_body = max_body
         self._max_ratio = max_ratio
         self._own = session is None
-        self._settings: dict[str, Any] = {"allow_redirects": False}
-        if session is not None:
-            self._settings |= {"raise_for_status": False, "auto_decompress": True, "timeout": _TIMEOUT}
         self._own_requests = self._own and _OWN_REQUESTS
-        request_class: Any = partial(OwnRequest, {}) if self._own_requests else aiohttp.ClientRequest
+        request_class: Any = OwnRequests().__call__ if self._own_requests else aiohttp.ClientRequest
         self._session = session or aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -56,6 +53,9 @@ class Transport:
             timeout=_TIMEOUT,  # none in all: that would be a timer made and cancelled for every request
             request_class=request_class,
         )
+        self._request = partial(self._session.request, allow_redirects=False)
+        if session is not None:
+            self._request = partial(self._request, raise_for_status=False, auto_decompress=True, timeout=_TIMEOUT)
         # A user's session may have middlewares of its own; ours must be the innermost, next to the socket.
         self._outer = () if self._own else tuple(getattr(session, "_middlewares", ()))
 
@@ -65,20 +65,19 @@ class Transport:
 
     async def send(self, exchange: Exchange) -> Response:
         """One attempt: the whole answer, or a TransportError. The connection is free when this returns."""
-        request, settings = exchange.request, self._settings
+        request = exchange.request
         url, query = request.url, None
         if self._own_requests:  # these take the query as it is, where aiohttp's would quote it a second time
             url, _, query = request.url.partition("?")
-        if request.body is not None:
-            settings = {**settings, "data": request.body, "headers": _JSON}
         response = None
         try:
-            response = await self._session.request(
+            response = await self._request(
                 request.method,
                 URL(url, encoded=True),  # yarl remembers the paths, and what it found out about them
                 params=query,
+                data=request.body,
+                headers=_JSON if request.body is not None else None,
                 middlewares=(*self._outer, exchange),
-                **settings,
             )
             if self._outer:
                 exchange.settle_unsent()  # one of the user's middlewares may have answered in CJ's place

@@ -48,14 +48,15 @@ def book(claims: Sequence[Claim], states: Sequence[Any], now: int, wall: int, to
 
 def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -> None:
     """Write down what became of a request."""
-    token, refusal, claims = settlement.token, settlement.refusal, settlement.booking.claims
+    booking, token, refusal = settlement.booking, settlement.token, settlement.refusal
+    claims, answered = booking.claims, settlement.what == "answered"
     if settlement.what == "unsent":
         for claim, state in zip(claims, states, strict=True):
             claim.give_back(state, token)
         return
-    for n in settlement.booking.rates:
+    for n in booking.rates:
         claim, state = claims[n], states[n]
-        if settlement.what == "sent":
+        if not answered:
             claim.sent(state, token, settlement.at)
         else:
             if refusal is None and (claim.limit is not None or state.said is not None):
@@ -63,15 +64,15 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
             claim.arrived(state, token, settlement.at, settlement.took, now)
         if refusal is not None and settlement.scope == claim.scope:
             _slow_down(claim, state, refusal, settlement.stop, now)
-    if settlement.booking.seats is not None and settlement.what == "answered":
-        claim, state = claims[settlement.booking.seats], states[settlement.booking.seats]
+    if booking.seats is not None and answered:
+        claim, state = claims[booking.seats], states[booking.seats]
         if refusal is None:
             claim.welcome(state, now)
         elif refusal.kind == "account":
             claim.turn_away(state)
-    place = settlement.booking.points
-    if settlement.points is not None and place is not None:
-        _reconcile(claims[place], states[place], settlement.points, settlement.charged, now, wall)
+    if settlement.points is not None and booking.points is not None:
+        claim, state = claims[booking.points], states[booking.points]
+        _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
     if refusal is not None:
         for claim, state in zip(claims, states, strict=True):
             if BUCKETS.get(refusal.kind) == claim.scope:
