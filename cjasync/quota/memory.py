@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cjasync.quota.desk import Desk
 
 MANY = 1 << 40
+NOTES = 64  # answers that are written down in one go at most, so that the event loop is not held up
 CALM = SECOND // 4  # so long after a full look at the buckets nothing but counting is needed
 
 
@@ -68,6 +69,7 @@ class MemoryStore:
         if blocked is not None:
             self._disturbed()
             return blocked
+        self._sure -= 1  # of what all others count on
         points = None if booking.points is None else states[booking.points]
         self._remember(booking, states, points, now, wall)
         return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
@@ -108,11 +110,13 @@ class MemoryStore:
         return self.try_book(booking, desk, token)
 
     def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
-        """Note what became of requests. It is written down at the next full look, which is when it can matter."""
+        """Note what became of requests. It is written down before the next full look, which is when it can matter."""
         for settlement in settlements:
             self._noted.append(settlement)
             if settlement.refusal is not None or (settlement.points is not None and self._is_news(settlement)):
                 self._disturbed()
+        if len(self._noted) > NOTES:
+            self._catch_up(desk.ns(), int(desk.wall() * SECOND))
         return True
 
     def _is_news(self, settlement: Settlement) -> bool:

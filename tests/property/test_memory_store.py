@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cjasync.quota import MemoryStore
@@ -65,6 +65,13 @@ def report(state, limit: int, charged: int, off: int) -> PointsInfo:
     points=st.integers(100, 2000) | st.integers(50, 300),
     trickles=st.booleans(),
     steps=st.lists(step, max_size=80),
+)
+@example(  # the second looks in full, and what it takes is gone for the others as well
+    qps=200,
+    calls=5,
+    points=201,
+    trickles=False,
+    steps=[(0, "book", 1, 0), (0, "book", 0, 0), (0, "book", 0, 0), (0, "book", 1, 0)],
 )
 @settings(deadline=None, max_examples=150)
 def test_the_short_cut_is_no_other_way(qps, calls, points, trickles, steps):
