@@ -59,13 +59,22 @@ class Staging:
         """Do something with the checkpoint. A caller that is cancelled leaves it undone or done, never half done."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    async def _run_to_the_end(self, work: Callable[[], object]) -> None:
+        """The same, also if the caller is cancelled meanwhile: it may open the file again at once."""
+        job = asyncio.ensure_future(self.run(work))
+        try:
+            await asyncio.shield(job)
+        except asyncio.CancelledError:
+            await asyncio.wait((job,))
+            raise
+
     async def open(self) -> Standing:
         """Open the file, and see where it stands. Cancelled, it is closed again: the caller has nothing to close."""
         try:
             await self.run(self._open)
             return await self.run(self.checkpoint.standing)
         except asyncio.CancelledError:
-            await self.run(self._close)
+            await self._run_to_the_end(self._close)
             raise
 
     def _open(self) -> None:
@@ -178,7 +187,7 @@ class Staging:
                 tally, taken = copy(self.tally), self.taken
                 await self.run(lambda: checkpoint.save([], tally, taken, None))
         finally:
-            await self.run(checkpoint.close)
+            await self._run_to_the_end(checkpoint.close)
             self._thread.shutdown(wait=False)
 
     async def closing(self) -> None:
