@@ -33,6 +33,7 @@ from cjasync.catalog.untimed import Hidden
 DEFAULT_WINDOW = 10_000  # where the server sets no limit: larger windows gain nothing and hold bursts open longer
 EAST = 14 * 3600  # no clock is further ahead of UTC
 FOUND = frozenset({"checked", "checked_start", "capped", "window"})  # what strategies find out of `Facts`
+IN_VAIN = 1000  # questions in a row, and half of all: more than any search takes that has something to find
 SLACK = 60  # seconds that the server's clock may be ahead of ours
 
 
@@ -124,6 +125,7 @@ class Planner:
         ask = run.waiting[index]
         certified, said = len(state.certificates), len(state.notes)
         new = self._intake.deliver(answer.rows, ask, run.task.job)
+        state.in_vain = 0 if new else state.in_vain + 1
         try:
             reply = self._intake.judge(question, run.task, ask, answer)
             if reply is not None:
@@ -138,6 +140,8 @@ class Planner:
         if run.finished:
             self._finish(run.task)
         self._open()
+        if state.in_vain > IN_VAIN + state.requests // 2:
+            self._give_up()
         return Events(
             new=tuple(new),
             repeated=len(answer.rows) - len(new),
@@ -234,6 +238,14 @@ class Planner:
         state.tasks.remove(task)
         for question in [number for number in state.short if number // STRIDE == task.id]:
             del state.short[question]
+
+    def _give_up(self) -> None:
+        """The totals promise what no question shows."""
+        state = self._state
+        state.reasons.append(f"{state.in_vain} questions in a row brought nothing new: totals cannot be believed")
+        state.tasks.clear()
+        state.stage = "done"
+        self._leave()
 
     def _leave(self) -> None:
         """Nobody waits for the open questions any more."""

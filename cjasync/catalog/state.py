@@ -38,6 +38,7 @@ class State(Struct):
     fading: those without a create time of the windows certified last: a neighbour may still show them.
     readable_ids: the ids on the first page all carry a create time. times_shown: some row showed its own.
     price_bins: timed products per price bin. short: how often a question was answered with too few rows.
+    in_vain: answers since the last one that brought something new.
     highest: the highest total that the server has given. untimed: products without a create time, as the first two
     answers have it. front: the order that begins with them. hidden: how many there are at the end. sweep: whether to
     look for them.
@@ -66,6 +67,7 @@ class State(Struct):
     hidden: int = 0
     sweep: bool = False
     unstable: int = 0
+    in_vain: int = 0
     readable_ids: bool = True
     times_shown: bool = False
     requests: int = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from cjasync.catalog.planner import Planner
-from cjasync.catalog.question import Region
+from cjasync.catalog.question import Answer, Region
 from tests.simulator.catalogue import START, Catalogue, catalogue
 from tests.simulator.server import Server
 from tests.simulator.walk import Walk, walk
@@ -265,3 +265,13 @@ def test_a_page_that_stays_short_is_no_proof() -> None:
     result = walk(Planner.start(now=START), server, products, in_flight=4)
     assert not result.report.proved
     assert any("page 7" in reason for reason in result.report.reasons)
+
+
+def test_totals_that_promise_what_nobody_shows_end_the_walk() -> None:
+    products = catalogue(300, "growth")
+    server = Server(products, window=50, size=10)
+    whole = server.answer
+    server.answer = lambda question: Answer(10**12, whole(question).rows, 10)  # type: ignore[method-assign]
+    result = walk(Planner.start(now=START, page_size=10, window=50), server, products, in_flight=8, most=20_000)
+    assert not result.report.proved
+    assert any("cannot be believed" in reason for reason in result.report.reasons)
