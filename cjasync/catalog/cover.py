@@ -196,7 +196,7 @@ def by_price(region: Region, total: int, leaf: int, prices: Sequence[int]) -> li
     if low == high:
         return []
     inside = sorted(price for price in prices if low <= price <= high)
-    bands = max(2, -(-total // int(FILL * leaf)))
+    bands = max(2, min(len(inside), -(-total // int(FILL * leaf))))  # a total may be nonsense
     cuts: set[int] = set()
     for n in range(1, bands if inside else 0):
         value = inside[n * len(inside) // bands]

@@ -33,6 +33,8 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         yield from _settle(whole, top, facts, categories, job.start if job.seen_start else None)
         return
     moments = known_times(spine)
+    if not moments:
+        raise Breach("keyset", "the total promises what no page shows")
     start, stop = facts.unit(moments[-1])
     cut = bisect_left(moments, start)
     seen_start = start == moments[-1]
