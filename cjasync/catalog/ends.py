@@ -76,6 +76,8 @@ def _all_at_once(everything: Listing, head: Reply, facts: Facts) -> Steps:
 
     Returns whether that was all.
     """
+    if len(head.keys) > head.total:
+        return False  # the total is wrong
     if head.total < facts.size:
         yield Learn({"after": head.total})
         yield everything.certified("pages")

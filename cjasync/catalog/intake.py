@@ -14,6 +14,7 @@ from cjasync.catalog.state import Job, State, Task
 from cjasync.catalog.untimed import Hidden
 
 LOOKING = frozenset({"newest", "tail"})  # questions that only look around
+NO_COUNT = "the server counts no products where it shows some"
 PATIENCE = 3  # times a page that comes back short is asked for again
 GENERATIONS = 3  # windows whose products are remembered where create times do not tell them
 
@@ -61,6 +62,8 @@ class Intake:
             if answer.page_size is not None and 0 < answer.page_size < size:
                 raise _smaller(answer.page_size)
         state.highest = max(state.highest, answer.total)
+        if rows and answer.total <= 0 and NO_COUNT not in state.reasons:
+            state.reasons.append(NO_COUNT)
         due = min(size, max(0, answer.total - (ask.page - 1) * size))
         if error is None and len(rows) < due:
             state.short[question] = state.short.get(question, 0) + 1
