@@ -108,12 +108,16 @@ class Staging:
         return self._seq
 
     async def save(self, arrivals: Sequence[Arrival], snapshot: tuple[int, bytes] | None = None) -> None:
-        """Write entries down, and `snapshot`, the planner's state after one of them; then hand them on."""
+        """Write entries down, and `snapshot`, the planner's state after one of them; then hand them on.
+
+        A caller that is cancelled has them written all the same: the tally counts them already.
+        """
         now = self._clock.monotonic()
         self.tally.seconds += now - self._since
         self._since = now
         entries, tally, taken = [each.entry for each in arrivals], copy(self.tally), self.taken
-        await self.run(lambda: self.checkpoint.save(entries, tally, taken, snapshot))
+        checkpoint = self.checkpoint
+        await self._run_to_the_end(lambda: checkpoint.save(entries, tally, taken, snapshot))
         for arrival in arrivals:
             part = arrival.entry.part
             if part is not None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from cjasync._clock import SYSTEM_CLOCK
 from cjasync.catalog import walk
 from cjasync.catalog.checkpoint import VERSION, Checkpoint
+from cjasync.catalog.entry import Entry, Part
 from cjasync.catalog.sinks import FileSink, open_sink, read_rows
-from cjasync.catalog.staging import Staging
+from cjasync.catalog.staging import Arrival, Staging
 from cjasync.errors import CheckpointError, OutputError, QuotaExhaustedError
 from cjasync.models import ListedProduct
 from tests.integration.sandbox_desk import Hands
@@ -50,6 +55,29 @@ async def test_a_walk_that_was_broken_off_goes_on_where_it_was(tmp_path):
     assert report.runs == 5
     assert report.proved
     assert asked - report.requests <= 4 * 16 + 1  # what was in flight, and the categories once
+
+
+async def test_what_is_counted_is_written_down_also_if_the_walk_is_cancelled_there(tmp_path):
+    opened = partial(Checkpoint, tmp_path / "walk.db", "all", fresh=True)
+    staging = Staging(opened, SYSTEM_CLOCK, {"list": ListedProduct})
+    await staging.open()
+    await staging.run(lambda: staging.checkpoint.begin("a walk", b""))
+    await staging.resume()
+    busy = threading.Event()
+    blocked = asyncio.ensure_future(staging.run(busy.wait))
+    staging.tally.delivered += 1
+    saving = asyncio.ensure_future(staging.save([Arrival(Entry(staging.number(), part=Part("list", 0.0, b"[]")))]))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    saving.cancel()
+    await asyncio.sleep(0)
+    busy.set()
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+    assert await blocked
+    await staging.aclose()
+    with closing(Checkpoint(tmp_path / "walk.db", "all", fresh=False)) as checkpoint:
+        assert checkpoint.standing().tally.delivered == len(checkpoint.staged(0)) == 1
 
 
 async def test_what_was_fetched_and_not_taken_is_not_asked_for_again(tmp_path):
