@@ -15,7 +15,7 @@ from benchmarks.frame import Bar, Chart, Figure, Findings, Table, question
 sys.path.insert(0, str(Path(__file__).parent.parent))  # the simulator lives with the tests
 
 from cjasync.catalog.planner import Planner
-from cjasync.catalog.question import Answer, Facts, Question, Region, Sort
+from cjasync.catalog.planning.question import Answer, Facts, Question, Region, Sort
 from tests.simulator.catalogue import OLDEST, START, catalogue
 from tests.simulator.server import Server
 from tests.simulator.walk import Walk, walk

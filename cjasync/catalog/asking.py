@@ -16,7 +16,7 @@ from cjasync._engine import Engine
 from cjasync._rows import Skipped
 from cjasync.catalog.entry import Skip
 from cjasync.catalog.filters import Wanted
-from cjasync.catalog.question import Answer, Question, Row
+from cjasync.catalog.planning.question import Answer, Question, Row
 from cjasync.errors import (
     APIError,
     CJError,

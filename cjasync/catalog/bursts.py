@@ -12,7 +12,7 @@ from typing import Any
 
 from cjasync._endpoint import Endpoint
 from cjasync.catalog.asking import Asker
-from cjasync.catalog.question import Question
+from cjasync.catalog.planning.question import Question
 from cjasync.errors import QuotaExhaustedError
 from cjasync.quota import BucketUsage, Usage
 

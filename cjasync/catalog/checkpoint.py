@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from cjasync.catalog.entry import Earlier, Entry, Part, Skip, Standing
-from cjasync.catalog.question import Answer
+from cjasync.catalog.planning.question import Answer
 from cjasync.catalog.tally import Tally
 from cjasync.errors import CheckpointError, CJError, OutputError
 

@@ -13,7 +13,7 @@ from cjasync.catalog.checkpoint import PAUSE
 from cjasync.catalog.delivered import Delivered
 from cjasync.catalog.entry import Entry, Part, Skip, encode_rows
 from cjasync.catalog.planner import Planner
-from cjasync.catalog.question import Question, Region, key
+from cjasync.catalog.planning.question import Question, Region, key
 from cjasync.catalog.staging import Arrival, Staging
 from cjasync.catalog.turns import Turns
 from cjasync.models.product import ListedProduct

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cjasync.catalog.entry import Kind, Standing
 from cjasync.catalog.gone import Gone
-from cjasync.catalog.question import Region
+from cjasync.catalog.planning.question import Region
 from cjasync.catalog.sinks import Batch, Sink
 from cjasync.catalog.sinks.pace import Pace
 from cjasync.catalog.staging import Staging

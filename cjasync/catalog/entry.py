@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from cjasync.catalog.question import Answer, Certificate, Facts, Region
+from cjasync.catalog.planning.question import Answer, Certificate, Facts, Region
 from cjasync.catalog.tally import Tally
 from cjasync.models._build import build
 from cjasync.models._model import M

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from cjasync._params import encode, ordered
-from cjasync.catalog.question import MAX_INVENTORY, MAX_PRICE, Region
+from cjasync.catalog.planning.question import MAX_INVENTORY, MAX_PRICE, Region
 from cjasync.errors import ParameterError
 from cjasync.resources._product_endpoints import LIST
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cjasync.catalog.delivered import Delivered
-from cjasync.catalog.question import Region, key
-from cjasync.catalog.report import Report
+from cjasync.catalog.planning.question import Region, key
+from cjasync.catalog.planning.report import Report
 
 COLUMN = "create_time"
 _OLDEST = datetime(1970, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from cjasync.catalog.entry import Skip
-from cjasync.catalog.report import Report
+from cjasync.catalog.planning.report import Report
 from cjasync.catalog.tally import Tally
 
 SHOWN = 100  # unreadable rows that a report carries

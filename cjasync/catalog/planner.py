@@ -20,15 +20,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cjasync.catalog import borders, ladder, prices
-from cjasync.catalog.ends import Closing, Opening
-from cjasync.catalog.intake import Intake
-from cjasync.catalog.listing import Ask, Breach, Certified, Effect, Learnt, Range, Spawn, Unit
-from cjasync.catalog.question import Answer, Certificate, Events, Facts, Question, Region
-from cjasync.catalog.report import Report
-from cjasync.catalog.run import STRIDE, Run
-from cjasync.catalog.state import State, Task, from_bytes, to_bytes
-from cjasync.catalog.untimed import Hidden
+from cjasync.catalog.planning import borders, ladder, prices
+from cjasync.catalog.planning.ends import Closing, Opening
+from cjasync.catalog.planning.intake import Intake
+from cjasync.catalog.planning.listing import Ask, Breach, Certified, Effect, Learnt, Range, Spawn, Unit
+from cjasync.catalog.planning.question import Answer, Certificate, Events, Facts, Question, Region
+from cjasync.catalog.planning.report import Report
+from cjasync.catalog.planning.run import STRIDE, Run
+from cjasync.catalog.planning.state import State, Task, from_bytes, to_bytes
+from cjasync.catalog.planning.untimed import Hidden
 
 DEFAULT_WINDOW = 10_000  # where the server sets no limit: larger windows gain nothing and hold bursts open longer
 EAST = 14 * 3600  # no clock is further ahead of UTC

@@ -60,6 +60,27 @@ LIBRARIES = {
     "backoff": frozenset({"_retry"}),
 }
 
+# What thinks and never acts: given the time, and no clock, socket or file. A package's name stands for all of it.
+PURE = (
+    "_decode",
+    "_envelope",
+    "_nesting",
+    "_protocol",
+    "_retry",
+    "_rows",
+    "catalog.planner",
+    "catalog.planning",
+    "models",
+    "quota.bucket",
+    "quota.delays",
+    "quota.facts",
+    "quota.state",
+)
+# What nothing pure imports.
+DEEDS = frozenset(
+    {"aiohttp", "asyncio", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time"}
+)
+
 # What `import cjasync` must work without; the first word is the library, as it is imported.
 EXTRAS = ("typer", "rich", "pyarrow", "duckdb", "redis", "opentelemetry", "uvloop", "isal")
 # What `import cjasync` must not load, though it is there.

@@ -88,6 +88,23 @@ def libraries(modules: Modules) -> Iterator[Violation]:
             yield Violation(module.path, item.line, what, f"Say what you need to {rooms}, and let it talk to {library}")
 
 
+def purity(modules: Modules) -> Iterator[Violation]:
+    """What is pure imports nothing that acts or knows the time: of this package only what is pure, or ground."""
+    for module in filter(_is_pure, modules.values()):
+        for item in module.imports:
+            if item.when is not When.TYPING and item.module.partition(".")[0] in plan.DEEDS:
+                what = f"{module.name} is pure and imports {item.target}"
+                yield Violation(module.path, item.line, what, "Let the caller do it, and hand in what comes of it")
+    for importer, imported, item in arrows(modules, When.LOAD, When.CALL):
+        if _is_pure(importer) and not _is_pure(imported) and imported.room not in plan.FLOORS[-1].rooms:
+            what = f"{importer.name} is pure and imports {imported.name}, which is not"
+            yield Violation(importer.path, item.line, what, "Move what it needs into a pure module")
+
+
+def _is_pure(module: Module) -> bool:
+    return any(f"{module.name}.".startswith(f"{plan.PACKAGE}.{name}.") for name in plan.PURE)
+
+
 def exports(modules: Modules) -> Iterator[Violation]:
     """`__all__` of the package is sorted and names exactly what the package makes public."""
     front = modules[plan.PACKAGE]
@@ -154,6 +171,7 @@ RULES: tuple[Callable[[Modules], Iterator[Violation]], ...] = (
     room_circles,
     floors,
     libraries,
+    purity,
     exports,
     size,
     unfinished,

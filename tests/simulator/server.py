@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import accumulate
 
-from cjasync.catalog.question import Answer, Question, Row
+from cjasync.catalog.planning.question import Answer, Question, Row
 from tests.simulator.catalogue import START, Catalogue, Product
 
 BLOCK = 800

@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass, field
 
 from cjasync.catalog.planner import Planner
-from cjasync.catalog.question import Question
-from cjasync.catalog.report import Report
+from cjasync.catalog.planning.question import Question
+from cjasync.catalog.planning.report import Report
 from tests.simulator.catalogue import START, Catalogue
 from tests.simulator.server import Server
 

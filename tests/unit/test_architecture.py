@@ -176,6 +176,33 @@ def test_a_library_may_be_named_for_types_and_its_namesake_used(house: House) ->
 
 
 @pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("import time", "imports time"),
+        (
+            "def f():\n    from asyncio import sleep",
+            "imports asyncio.sleep",
+        ),
+        (
+            "from ..walk import walk",
+            "imports cjasync.catalog.walk, which is not",
+        ),
+    ],
+)
+def test_what_is_pure_neither_acts_nor_knows_the_time(house: House, statement: str, what: str) -> None:
+    modules = house({"catalog/planning/windows.py": statement, "catalog/walk.py": "import time\n"})
+    assert [line.split(": ", 1)[1] for line in said(rules.purity(modules))] == [
+        f"cjasync.catalog.planning.windows is pure and {what}"
+    ]
+
+
+def test_what_is_pure_may_use_its_like_and_the_ground(house: House) -> None:
+    text = "from cjasync.catalog.planner import Planner\nfrom cjasync.errors import CJError\n"
+    modules = house({"catalog/planning/run.py": text, "catalog/planner.py": "", "errors.py": "import os\n"})
+    assert said(rules.purity(modules)) == []
+
+
+@pytest.mark.parametrize(
     ("text", "what"),
     [
         ("from cjasync.errors import CJError\n__all__ = []\n", "2: CJError is public and not in __all__"),

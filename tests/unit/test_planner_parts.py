@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cjasync.catalog import prices
-from cjasync.catalog.borders import Settled, windows
-from cjasync.catalog.cover import by_category, by_inventory, by_price
-from cjasync.catalog.listing import Ask, Listing, Outgrown
 from cjasync.catalog.planner import Planner
-from cjasync.catalog.question import (
+from cjasync.catalog.planning import prices
+from cjasync.catalog.planning.borders import Settled, windows
+from cjasync.catalog.planning.cover import by_category, by_inventory, by_price
+from cjasync.catalog.planning.listing import Ask, Listing, Outgrown
+from cjasync.catalog.planning.question import (
     MAX_INVENTORY,
     MAX_PRICE,
     Answer,

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cjasync.catalog.planner import Planner
-from cjasync.catalog.question import Answer, Question
+from cjasync.catalog.planning.question import Answer, Question
 from cjasync.errors import CheckpointError
 from tests.simulator.catalogue import START, catalogue
 from tests.simulator.server import Server

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from cjasync.catalog.planner import Planner
-from cjasync.catalog.question import Answer, Region
+from cjasync.catalog.planning.question import Answer, Region
 from tests.simulator.catalogue import START, Catalogue, catalogue
 from tests.simulator.server import Server
 from tests.simulator.walk import Walk, walk

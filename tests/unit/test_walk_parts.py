@@ -17,7 +17,7 @@ from cjasync.catalog.bursts import shortage
 from cjasync.catalog.delivered import Delivered
 from cjasync.catalog.entry import Skip, decode_rows, encode_rows
 from cjasync.catalog.filters import Filters, read_filters
-from cjasync.catalog.question import Region
+from cjasync.catalog.planning.question import Region
 from cjasync.catalog.tokens import seq_of, token_of
 from cjasync.catalog.walk import walk
 from cjasync.config import CHINA_TIME

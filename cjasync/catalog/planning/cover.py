@@ -11,8 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from cjasync.catalog.listing import Ask, Certified, Listing, Outgrown, Spawn, Steps, Unit
-from cjasync.catalog.question import MAX_INVENTORY, MAX_PRICE, Certificate, Facts, Proof, Region, Reply, narrower
+from cjasync.catalog.planning.listing import Ask, Certified, Listing, Outgrown, Spawn, Steps, Unit
+from cjasync.catalog.planning.question import (
+    MAX_INVENTORY,
+    MAX_PRICE,
+    Certificate,
+    Facts,
+    Proof,
+    Region,
+    Reply,
+    narrower,
+)
 
 FILL = 0.85  # of a window, where a part is aimed at
 AT_ONCE = 8  # categories asked for together before looking whether the totals add up

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from cjasync.catalog.bounds import calibrate, check_inside, check_rows, unsorted
-from cjasync.catalog.cover import Cover, seen_prices
-from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps
-from cjasync.catalog.question import Certificate, Facts, Region, Reply
+from cjasync.catalog.planning.bounds import calibrate, check_inside, check_rows, unsorted
+from cjasync.catalog.planning.cover import Cover, seen_prices
+from cjasync.catalog.planning.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.planning.question import Certificate, Facts, Region, Reply
 
 FEW_PAGES = 4  # of one second that are read without asking first how large it is
 SPARE = 8  # products of a second: more will not vanish while two windows are read in one go

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from cjasync.catalog.cover import seen_prices
-from cjasync.catalog.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
-from cjasync.catalog.question import MAX_PRICE, Facts, Region, Reply
-from cjasync.catalog.untimed import count_untimed, front_of
+from cjasync.catalog.planning.cover import seen_prices
+from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.planning.question import MAX_PRICE, Facts, Region, Reply
+from cjasync.catalog.planning.untimed import count_untimed, front_of
 
 
 class Opening(Struct, frozen=True, tag="opening"):

@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cjasync.catalog.question import Certificate, Facts, Mode, Proof, Region, Reply, Sort
+from cjasync.catalog.planning.question import Certificate, Facts, Mode, Proof, Region, Reply, Sort
 
 MAX_REPAIRS = 200  # of one region; a list that moves faster than it can be read is left, and reported
 

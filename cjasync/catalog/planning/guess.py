@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from cjasync.catalog.cover import Cover, seen_prices
-from cjasync.catalog.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps
-from cjasync.catalog.question import Certificate, Facts, Region, Reply
+from cjasync.catalog.planning.cover import Cover, seen_prices
+from cjasync.catalog.planning.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.planning.question import Certificate, Facts, Region, Reply
 
 FLOOR = 1_262_304_000  # 2010: no product is older, as far as arithmetic on ends is concerned
 FULL = 0.93  # of a window, where BLIND stops looking for a better end

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 
-from cjasync.catalog.question import Certificate, Facts
+from cjasync.catalog.planning.question import Certificate, Facts
 
 LEAST = 0.5  # of a window; smaller ones are joined with the next
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from cjasync.catalog.cover import Cover, ignored, seen_prices
-from cjasync.catalog.listing import MAX_REPAIRS, Ask, Certified, Listing, Outgrown, Steps
-from cjasync.catalog.question import Certificate, Facts, Proof, Region, Reply, Sort
+from cjasync.catalog.planning.cover import Cover, ignored, seen_prices
+from cjasync.catalog.planning.listing import MAX_REPAIRS, Ask, Certified, Listing, Outgrown, Steps
+from cjasync.catalog.planning.question import Certificate, Facts, Proof, Region, Reply, Sort
 
 BANDS_AT_ONCE = 16
 SWEEPS = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cjasync.catalog.question import MAX_PRICE, Facts
+from cjasync.catalog.planning.question import MAX_PRICE, Facts
 
 FINENESS = 200  # bins per factor e
 

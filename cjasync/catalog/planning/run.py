@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cjasync.catalog.cover import unit
-from cjasync.catalog.ends import Closing, Opening, closing, opening
-from cjasync.catalog.guess import blind, plain
-from cjasync.catalog.listing import Ask, Effect, Range, Steps
-from cjasync.catalog.question import Reply
-from cjasync.catalog.state import Task
-from cjasync.catalog.untimed import Hidden, hidden
-from cjasync.catalog.windows import keyset, seek
+from cjasync.catalog.planning.cover import unit
+from cjasync.catalog.planning.ends import Closing, Opening, closing, opening
+from cjasync.catalog.planning.guess import blind, plain
+from cjasync.catalog.planning.listing import Ask, Effect, Range, Steps
+from cjasync.catalog.planning.question import Reply
+from cjasync.catalog.planning.state import Task
+from cjasync.catalog.planning.untimed import Hidden, hidden
+from cjasync.catalog.planning.windows import keyset, seek
 
 STRIDE = 1 << 20  # questions of one task are numbered from task.id * STRIDE on
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from cjasync.catalog.question import Certificate, Facts
-from cjasync.catalog.state import State
+from cjasync.catalog.planning.question import Certificate, Facts
+from cjasync.catalog.planning.state import State
 
 
 class Report(Struct, frozen=True, kw_only=True):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from cjasync.catalog import prices
-from cjasync.catalog.ends import Opening
-from cjasync.catalog.listing import Breach, Learnt, Range, Unit
-from cjasync.catalog.question import Mode, Region
-from cjasync.catalog.state import State
+from cjasync.catalog.planning import prices
+from cjasync.catalog.planning.ends import Opening
+from cjasync.catalog.planning.listing import Breach, Learnt, Range, Unit
+from cjasync.catalog.planning.question import Mode, Region
+from cjasync.catalog.planning.state import State
 
 LADDER: tuple[Mode, ...] = ("seek", "keyset", "blind", "plain", "units")
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from cjasync.catalog.listing import Ask, Breach, Learn, Learnt, Steps
-from cjasync.catalog.question import Facts, Mode, Region, Reply
+from cjasync.catalog.planning.listing import Ask, Breach, Learn, Learnt, Steps
+from cjasync.catalog.planning.question import Facts, Mode, Region, Reply
 
 WITNESSES = 2  # moments that are tried before anything is concluded
 QUARTER = 900  # every zone on earth is a multiple of a quarter of an hour

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from cjasync.catalog import prices
-from cjasync.catalog.borders import Settled
-from cjasync.catalog.listing import Ask, Breach, Certified, Learnt
-from cjasync.catalog.question import Answer, Reply, Row, created_from_id, key
-from cjasync.catalog.state import Job, State, Task
-from cjasync.catalog.untimed import Hidden
+from cjasync.catalog.planning import prices
+from cjasync.catalog.planning.borders import Settled
+from cjasync.catalog.planning.listing import Ask, Breach, Certified, Learnt
+from cjasync.catalog.planning.question import Answer, Reply, Row, created_from_id, key
+from cjasync.catalog.planning.state import Job, State, Task
+from cjasync.catalog.planning.untimed import Hidden
 
 LOOKING = frozenset({"newest", "tail"})  # questions that only look around
 NO_COUNT = "the server counts no products where it shows some"

@@ -6,10 +6,10 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cjasync.catalog.ends import Closing, Opening
-from cjasync.catalog.listing import Range, Unit
-from cjasync.catalog.question import Certificate, Facts, Region, Reply, Sort
-from cjasync.catalog.untimed import Hidden
+from cjasync.catalog.planning.ends import Closing, Opening
+from cjasync.catalog.planning.listing import Range, Unit
+from cjasync.catalog.planning.question import Certificate, Facts, Region, Reply, Sort
+from cjasync.catalog.planning.untimed import Hidden
 from cjasync.errors import CheckpointError
 
 VERSION = 1
