@@ -36,7 +36,7 @@ BOOKING, UPDATE, LOCK = "a booking: all limits of a call", "a bare UPDATE in SQL
 
 
 @question("What does a booking in the shared ledger cost, does it add up to the last call, and is it shared fairly?")
-def run(seconds: float = 12.0, grants: int = 200_000, sharing: float = 30.0) -> Findings:
+def run(seconds: float = 8.0, grants: int = 200_000, sharing: float = 20.0) -> Findings:
     """seconds: of the timings with so many processes. grants: of the check that it adds up. sharing: seconds at 6/s."""
     found = Findings()
     with tempfile.TemporaryDirectory(prefix="cjasync-ledger-") as folder:

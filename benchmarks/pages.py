@@ -33,7 +33,7 @@ SLOW = {JSON: 2, PYDANTIC: 1, HTTPX: 1}  # requests on each connection and batch
 
 
 @question("What does a page of products cost, from the socket to typed rows?")
-def run(rounds: int = 60, seconds: float = 30.0) -> Findings:
+def run(rounds: int = 60, seconds: float = 12.0) -> Findings:
     """rounds: of each comparison. seconds: the most that each may take."""
     found = Findings()
     with bodies() as folder, Origin(folder) as origin:

@@ -96,7 +96,7 @@ def memory_mb(pid: int, name: str) -> int:
 
 
 @question("Is the sandbox ever the bottleneck?")
-def run(products: int = 1_500_000, seconds: float = 4.0, connections: int = 8) -> Findings:
+def run(products: int = 1_500_000, seconds: float = 3.0, connections: int = 8) -> Findings:
     """products: of its catalogue. seconds: of asking for each kind of page. connections: that ask."""
     told = in_fresh_process(measure_all, products, seconds, connections)
     pages = {name: figures for name, figures in told.items() if isinstance(figures, dict)}

@@ -36,7 +36,7 @@ CODE = {
 
 
 @question("How long until a program that imports cjasync, or its command line, can begin?")
-def run(rounds: int = 12, seconds: float = 45.0) -> Findings:
+def run(rounds: int = 12, seconds: float = 20.0) -> Findings:
     """rounds: how often each is started, in random order, and more until A/A is calm or the seconds are over."""
     commands = {name: [sys.executable, "-c", code] for name, code in CODE.items()}
     script = shutil.which("cjasync", path=str(Path(sys.executable).parent))

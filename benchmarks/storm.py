@@ -17,7 +17,7 @@ from cjasync.sandbox import Sandbox
 from cjasync.sandbox.faults import Fault
 
 PRODUCTS = 2_000
-RATE = 400  # requests a second, which the sandbox enforces strictly
+RATE = 700  # requests a second, which the sandbox enforces strictly
 PLAN = msgspec.structs.replace(NO_LIMITS, qps=RATE, login_interval=None, sourcing_daily=None)
 TOKEN_SECONDS = 20.0  # an access token lives so long: it is refreshed again and again, and a refresh ends the old one
 SHARE = 0.05  # of all requests meet a fault
