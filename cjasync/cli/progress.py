@@ -14,6 +14,7 @@ from cjasync.cli.tally import Tally
 from cjasync.cli.words import duration
 
 _FIRST_LINE, _NEXT_LINE = 2.0, 15.0  # seconds
+_BESIDE = 10  # columns that the spinner, the share and the gaps take
 
 
 @contextmanager
@@ -38,7 +39,8 @@ def _bar(tally: Tally, console: Console, what: str) -> Iterator[Callable[[], Non
     def picture() -> Table:
         done = tally.earlier + tally.products
         table = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=tally.total, completed=done, width=30, pulse=tally.total is None)
+        width = max(4, min(30, console.width - len(what) - _BESIDE))
+        bar = ProgressBar(total=tally.total, completed=done, width=width, pulse=tally.total is None)
         share = "" if not tally.total else f"{min(100, 100 * done // tally.total)} %"
         table.add_row(spinner, Text(what, style="bold"), bar, Text(share, style="cyan"))
         lines = Table.grid()
