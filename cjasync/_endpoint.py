@@ -19,7 +19,7 @@ class Paging(Struct, frozen=True, kw_only=True):
     page: str
     size: str
     default_size: int
-    max_size: int
+    max_size: int | None  # None where CJ names none
     max_page: int | None = None
     window: Literal["list_window", "listv2_window"] | None = None
 

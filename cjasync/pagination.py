@@ -170,6 +170,7 @@ class _Listing(Generic[T]):
         self._size = start.size
         self._total: int | None = None
         self._previous: Sequence[T] = ()
+        self._untotalled: dict[int, int] = {}  # what pages without a total hold, to their numbers
         self.position: Cursor | None = start
         self.first = start.page
         self.last = start.page  # until the first page tells the total
@@ -205,11 +206,12 @@ class _Listing(Generic[T]):
         return self._page(number, got)
 
     def delivered(self, page: Page[T]) -> bool:
-        """A page is handed out: its total may have moved the end. False: it only repeats the one before."""
-        if page.items and page.items == self._previous:
-            if page.total is None:
+        """A page is handed out: its total may have moved the end. False: it only repeats an earlier one."""
+        if page.items and page.total is None:  # nothing else would end a listing that goes round in circles
+            if self._untotalled.setdefault(hash(page.items), page.number) != page.number:
                 self.position = None
                 return False
+        elif page.items and page.items == self._previous:
             text = f"page {page.number} repeats page {page.number - 1} although CJ counts {page.total} records"
             raise BadResponseError(text, endpoint=self._endpoint.path)
         self.position = page.cursor

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args, get_origin
 
-from cjasync._endpoint import Endpoint
+from cjasync._endpoint import Endpoint, Paging
 from cjasync.resources._resource import Resource
 from cjasync.resources.auth import Auth
 
@@ -66,8 +66,13 @@ def _row(method: str, endpoint: Endpoint) -> str:
     call = f"`{resource}.{shown}()`" if shown else "automatic"
     verb = endpoint.method if endpoint.safe else f"{endpoint.method}, a write"
     answer = _answer(endpoint) if resource != "auth" else f"`{getattr(Auth, shown or name).__annotations__['return']}`"
-    page = f"1-{endpoint.paging.max_size} rows" if endpoint.paging is not None else ""
-    return f"| {endpoint.path} | {verb} | {call} | {endpoint.points} | {answer} | {page} |"
+    return f"| {endpoint.path} | {verb} | {call} | {endpoint.points} | {answer} | {_page(endpoint.paging)} |"
+
+
+def _page(paging: Paging | None) -> str:
+    if paging is None:
+        return ""
+    return f"1-{paging.max_size} rows" if paging.max_size is not None else f"{paging.default_size} rows, or others"
 
 
 def document() -> str:

@@ -11,15 +11,15 @@ from cjasync.models.review import Review
 from cjasync.pagination import Cursor, Pager
 from cjasync.resources._resource import Resource
 
-# The document gives no largest page; CJ's own MCP server asks for 50 at most.
+# The document gives no largest page; 50 is the most that CJ's own MCP server asks for.
 _PAGE_SIZE = 50
 _PARAMS = {
     "pid": text("pid", required=True),
     "score": whole("score", 1, 5),
     "page_num": whole("pageNum", 1),
-    "page_size": whole("pageSize", 1, _PAGE_SIZE),
+    "page_size": whole("pageSize", 1),
 }
-_PAGING = Paging(page="pageNum", size="pageSize", default_size=_PAGE_SIZE, max_size=_PAGE_SIZE)
+_PAGING = Paging(page="pageNum", size="pageSize", default_size=_PAGE_SIZE, max_size=None)
 
 PRODUCT_COMMENTS: Endpoint[Review] = Endpoint(
     method="GET",
@@ -62,7 +62,7 @@ class Reviews(Resource):
             pid: product id.
             score: only reviews with this score, 1 to 5.
             page_num: first page, from 1.
-            page_size: reviews a page, 1 to 50.
+            page_size: reviews a page, from 1; CJ names no limit, and a page that it makes shorter is read as such.
             cursor: go on where an earlier listing stopped.
 
         Raises:

@@ -374,6 +374,19 @@ def test_without_a_total_a_page_that_repeats_is_the_end_and_not_doubled() -> Non
     assert shop.asked == [1, 2, 3, 4, 5]
 
 
+@given(st.integers(0, 3), st.integers(1, 4))
+@quick
+def test_without_a_total_pages_that_go_round_in_circles_end_and_are_not_doubled(before: int, around: int) -> None:
+    shop = Shop((before + around) * SIZE, tells_total=False)
+    shop.answer = lambda page, size: shop.cut(
+        page if page <= before else before + (page - before - 1) % around + 1, size
+    )
+    pager = shop.pager()
+    assert run(every(pager)) == shop.rows
+    assert pager.cursor is None
+    assert shop.asked == list(range(1, before + around + 2))
+
+
 @given(st.integers(0, 90), st.booleans(), st.integers(1, 4), turns)
 @quick
 def test_pages_shorter_than_asked_for(rows: int, tells_size: bool, workers: int, wait: Callable[[int], int]) -> None:
