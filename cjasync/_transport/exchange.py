@@ -1,7 +1,8 @@
-"""One attempt at a call, as aiohttp sees it: a middleware.
+"""One attempt at a call, with all its sends.
 
-aiohttp silently sends a GET again when a kept-alive connection turns out to be dead. Admission therefore happens in its
-client middleware, once per real send, and the turn is stamped when the connection is there and the request leaves.
+A GET is sent again when a kept-alive connection turns out to be dead: by `wire`, or in silence by aiohttp, in whose
+sessions an exchange is a middleware. Admission therefore happens here, once per real send, and the turn is stamped when
+the connection is there and the request leaves.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Any, Protocol
 
 from cjasync._clock import Clock
 from cjasync._protocol import TOKEN_HEADER, Request
-from cjasync._transport.request import OwnRequest
 from cjasync._watchdog import Watchdog, Watched
 from cjasync.errors import CJError, StoreError
 from cjasync.quota import Ticket
@@ -35,7 +35,7 @@ class Admission(Protocol):
 
 
 class Exchange(Watched):
-    """One attempt. aiohttp calls it as the middleware of each real send, and awaits what that returns."""
+    """One attempt. A session of aiohttp calls it as the middleware of each send, and awaits what that returns."""
 
     # Of the class until they change.
     sent = False  # by any send
@@ -60,7 +60,22 @@ class Exchange(Watched):
         self._watchdog = watchdog
 
     def __call__(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Awaitable[Any]:
-        if self.ticket is not None:  # this is aiohttp's own resend
+        # A turn that is free is taken without awaiting, which spares most calls a coroutine.
+        return self._pass(request, handler) if self.try_begin() else self._wait(request, handler)
+
+    async def _wait(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+        await self.begin()
+        return await self._pass(request, handler)
+
+    def _pass(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Awaitable[Any]:
+        if self.token is not None:
+            request.headers[TOKEN_HEADER] = self.token
+        _stamp_when_sent(request, self)
+        return handler(request)
+
+    def try_begin(self) -> bool:
+        """Take a turn for a send, and the time that it may last; False: use `begin`, since none is free."""
+        if self.ticket is not None:  # this is a resend
             self._give_up_send()
         try:
             ticket = self._admission.try_admit()
@@ -68,29 +83,25 @@ class Exchange(Watched):
             raise
         except Exception as error:
             raise _not_admitted(error) from error
-        # A turn that is free is taken without awaiting, which spares most calls a coroutine.
-        return self._admitted(request, handler, ticket) if ticket is not None else self._wait(request, handler)
+        if ticket is None:
+            return False
+        self._begun(ticket)
+        return True
 
-    async def _wait(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def begin(self) -> None:
+        """Wait for a turn."""
         try:
             ticket = await self._admission.admit()
         except CJError:
             raise
         except Exception as error:
             raise _not_admitted(error) from error
-        return await self._admitted(request, handler, ticket)
+        self._begun(ticket)
 
-    def _admitted(self, request: Any, handler: Callable[[Any], Awaitable[Any]], ticket: Ticket) -> Awaitable[Any]:
+    def _begun(self, ticket: Ticket) -> None:
         self.ticket = ticket
         self._left = False
-        if self.token is not None:
-            request.headers[TOKEN_HEADER] = self.token
-        if type(request) is OwnRequest:
-            request.exchange = self
-        else:
-            _stamp_when_sent(request, self)
         self._watchdog.start(self, self._admission.seconds_left())
-        return handler(request)
 
     def leaves(self) -> None:
         """The connection is there, and the request goes."""

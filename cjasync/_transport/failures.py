@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from cjasync import errors
 from cjasync.errors import BadResponseError, CJError, ClosedError, ConnectError, TransportError
@@ -16,7 +17,7 @@ def translated(error: Exception, sent: bool) -> CJError:
         return ConnectError(f"no connection: {error}")
     if isinstance(error, asyncio.TimeoutError):
         return errors.TimeoutError("no answer within the time allowed")
-    if isinstance(error, aiohttp.ClientResponseError):
+    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
         _clear(error)
         return BadResponseError("the answer is no HTTP")
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -29,12 +30,13 @@ def translated(error: Exception, sent: bool) -> CJError:
     return TransportError(f"{type(error).__name__}: {error}")
 
 
-def _clear(error: aiohttp.ClientResponseError) -> None:
+def _clear(error: aiohttp.ClientResponseError | HttpProcessingError) -> None:
     """Take out what it shows: the token among the headers that were sent, and the bytes that came.
 
     Those may be the rest of an earlier answer on this connection, such as that of a login.
     """
-    asked = error.request_info
-    error.request_info = aiohttp.RequestInfo(asked.url, asked.method, {}, asked.real_url)  # type: ignore[arg-type]
-    error.args, error.message = (), "no HTTP"
+    if isinstance(error, aiohttp.ClientResponseError):
+        asked = error.request_info
+        error.request_info = aiohttp.RequestInfo(asked.url, asked.method, {}, asked.real_url)  # type: ignore[arg-type]
+    error.args, error.message, error.headers = (), "no HTTP", None
     error.__cause__ = error.__context__ = None

@@ -14,8 +14,8 @@ from cjasync._clock import Clock
 from cjasync._protocol import Request
 from cjasync._transport.exchange import Admission, Exchange
 from cjasync._transport.failures import translated
-from cjasync._transport.request import OwnRequests
 from cjasync._transport.response import Response
+from cjasync._transport.wire import Answer, Wire
 from cjasync._watchdog import Watchdog
 from cjasync.errors import BadResponseError, CJError
 
@@ -23,8 +23,6 @@ CONNECT_SECONDS = 15.0
 SMALL = 1024 * 1024  # bytes that do no harm, whatever they were on the wire
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _JSON = {"Content-Type": "application/json"}
-# Its copies stand for what aiohttp 3.14 does with a request; under another version ours are aiohttp's own.
-_OWN_REQUESTS = aiohttp.__version__.startswith("3.14.")
 
 
 class Transport:
@@ -44,15 +42,13 @@ class Transport:
         self._max_body = max_body
         self._max_ratio = max_ratio
         self._own = session is None
-        self._own_requests = self._own and _OWN_REQUESTS
-        request_class: Any = OwnRequests().__call__ if self._own_requests else aiohttp.ClientRequest
         self._session = session or aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept": "application/json", "User-Agent": f"cjasync/{__version__}"},
             timeout=_TIMEOUT,  # none in all: that would be a timer made and cancelled for every request
-            request_class=request_class,
         )
+        self._wire = Wire(self._session, _TIMEOUT) if self._own else None
         self._request = partial(self._session.request, allow_redirects=False)
         if session is not None:
             self._request = partial(self._request, raise_for_status=False, auto_decompress=True, timeout=_TIMEOUT)
@@ -65,20 +61,13 @@ class Transport:
 
     async def send(self, exchange: Exchange) -> Response:
         """One attempt: the whole answer, or a TransportError. The connection is free when this returns."""
-        request = exchange.request
-        url, query = request.url, None
-        if self._own_requests:  # these take the query as it is, where aiohttp's would quote it a second time
-            url, _, query = request.url.partition("?")
-        response = None
+        response: Answer | aiohttp.ClientResponse | None = None
         try:
-            response = await self._request(
-                request.method,
-                URL(url, encoded=True),  # yarl remembers the paths, and what it found out about them
-                params=query,
-                data=request.body,
-                headers=_JSON if request.body is not None else None,
-                middlewares=(*self._outer, exchange),
-            )
+            wire = self._wire
+            if wire is not None and wire.usable:
+                response = await wire.send(exchange)
+            else:
+                response = await self._ask_session(exchange)
             if self._outer:
                 exchange.settle_unsent()  # one of the user's middlewares may have answered in CJ's place
             # A small answer has come with its head, and there is nothing to wait for. (aiohttp stops inflating a large
@@ -98,11 +87,22 @@ class Transport:
         finally:
             self.watchdog.stop(exchange)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _ask_session(self, exchange: Exchange) -> aiohttp.ClientResponse:
+        request = exchange.request
+        return await self._request(
+            request.method,
+            URL(request.url, encoded=True),
+            data=request.body,
+            headers=_JSON if request.body is not None else None,
+            skip_auto_headers=("Content-Type",),  # a request without a body has none, as in CJ's examples
+            middlewares=(*self._outer, exchange),
+        )
+
+    async def _read(self, response: Answer | aiohttp.ClientResponse) -> bytes:
         size = int(response.headers.get("Content-Length", 0))
         self._check_size(size, response)
         if size and "Content-Encoding" not in response.headers:
-            return await response.read()
+            return await response.content.read()
         chunks: list[bytes] = []
         size = 0
         async for chunk in response.content.iter_any():
@@ -114,7 +114,7 @@ class Transport:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _check_size(self, size: int, response: aiohttp.ClientResponse) -> None:
+    def _check_size(self, size: int, response: Answer | aiohttp.ClientResponse) -> None:
         if size > self._max_body:
             text = f"the answer is larger than max_body, {self._max_body} bytes"
             raise BadResponseError(text, http_status=response.status)

@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import aiohttp
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -39,7 +40,7 @@ SLOW = replace(FREE, qps=12.5)
 SLOW_LOGIN = replace(FREE, login_interval=300.0)
 MODULES = (
     *("_call", "_flights", "_prefetch", "_services", "bulk", "client", "pagination", "resources/auth"),
-    *("_transport/exchange", "_transport/request", "_transport/transport"),
+    *("_transport/exchange", "_transport/wire", "_transport/transport"),
     *("auth/_filelock", "auth/_shared", "auth/_vault", "auth/manager", "auth/store"),
     *("quota/desk", "quota/limiter", "quota/sqlite"),
 )
@@ -47,7 +48,6 @@ HOUSE = Path(cjasync.__file__).parent
 
 # Where nobody is cancelled, and why: module and function, or the text of the one `await`.
 NEVER = {
-    "request.py _write": "the head fits into the buffer of a connection that has just been idle, so nothing waits",
     "limiter.py _serve": "the limiter's own task, which nobody cancels",
     "limiter.py _offer": "the same",
     "limiter.py _nap": "the same",
@@ -93,6 +93,7 @@ class Scene:
         last: int = 1_000_000,
         again: bool = True,
         files: bool = False,
+        session: bool = False,
         **client: Any,
     ) -> None:
         self.act = act
@@ -103,6 +104,7 @@ class Scene:
         self.last = last
         self.again = again
         self.files = files  # limits and tokens are kept in files
+        self.session = session  # the user's
         self.client = client
 
 
@@ -293,6 +295,9 @@ SCENES = {
     "in bulk from a queue": Scene(from_a_queue, warm=True, every=4),
     "a read of somebody else": Scene(alike, warm=True),
     "the first call, with files": Scene(lambda cj: cj.categories.get(), files=True, every=2),
+    "the first call over a session of the user's, with files": Scene(
+        lambda cj: cj.categories.get(), files=True, session=True, every=2
+    ),
     "the first login, with files": Scene(lambda cj: cj.auth.login(), access_token=None, files=True, every=2),
     "the first two calls, with files": Scene(
         lambda cj: asyncio.gather(cj.categories.get(), cj.warehouses.global_list()), files=True, every=2, last=10
@@ -336,11 +341,11 @@ played: set[str] = set()
 async def staged(scene: Scene) -> AsyncIterator[CJClient]:
     with TemporaryDirectory() as folder:
         files = {"quota": f"sqlite://{folder}/quota.db", "token_store": folder} if scene.files else {}
-        async with Sandbox(products=30, plan=FREE) as box:
+        async with Sandbox(products=30, plan=FREE) as box, aiohttp.ClientSession() as session:
             client: dict[str, Any] = {"clock": Clock(), "plan": scene.plan, **files, **scene.client}
             if "access_token" in client:
                 client["api_key"] = box.api_key
-            async with sandbox_client(box, **client) as cj:
+            async with sandbox_client(box, session=session if scene.session else None, **client) as cj:
                 box.faults.add(*scene.faults())
                 if scene.warm:
                     await cj.categories.get()

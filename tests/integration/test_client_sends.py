@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import subprocess
 import sys
@@ -82,31 +83,107 @@ def sent(sandbox: Sandbox, path: str) -> int:
 # --- what is written
 
 
-async def test_requests_that_write_themselves_say_what_those_of_aiohttp_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    heads: list[list[bytes]] = []
+class Speaking:
+    """A server that gives these answers in turn. `requests`: first line, headers, body; `writers`: one a connection."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        body = b'{"code":200,"data":[]}'
-        while head := await reader.readline():
-            lines = [head, *sorted((await reader.readuntil(b"\r\n\r\n")).splitlines())]
-            heads.append(lines)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    def __init__(self, *answers: bytes) -> None:
+        self.requests: list[list[bytes]] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        self._answers = itertools.cycle(answers)
+
+    async def __aenter__(self) -> Speaking:
+        self._connections = await asyncio.TaskGroup().__aenter__()
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1")
+        self.base_url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/api"
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self._server.close()
+        await self._connections.__aexit__(*error)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        self._connections.create_task(self._answer(reader, writer))
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            head = (await reader.readuntil(b"\r\n\r\n")).splitlines()
+            size = sum(int(field.split()[1]) for field in head if field.startswith(b"Content-Length"))
+            self.requests.append([line, *sorted(head), await reader.readexactly(size)])
+            writer.write(next(self._answers))
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1")
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        settings = {"base_url": f"http://127.0.0.1:{port}/api", "plan": FREE, "quota": "memory"}
-        for own in (True, False):
-            monkeypatch.setattr("cjasync._transport.transport._OWN_REQUESTS", own)
-            async with CJClient(access_token="token", **settings) as cj:
+
+def said(data: bytes) -> bytes:
+    body = b'{"code":200,"data":%s}' % data
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+async def test_what_goes_past_aiohttp_s_session_says_what_goes_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Speaking(said(b"[]")) as server:
+        for past in (True, False):
+            monkeypatch.setattr("cjasync._transport.wire._KNOWN_VERSION", past)
+            async with client(server.base_url) as cj:
                 for sku in ("CJ1", "a b/ü&c", "CJ1"):
                     await cj.stock.query_by_sku(sku)
                     await cj.variants.query(pid=sku)
+                await cj.products.add_to_my_product("ü")
+                await cj.auth.logout()
+    half = len(server.requests) // 2
+    assert server.requests[:half] == server.requests[half:]
+    assert b"GET /api/product/stock/queryBySku?sku=a+b%2F%C3%BC%26c HTTP/1.1\r\n" in [
+        line for line, *_ in server.requests
+    ]
+
+
+async def test_who_traces_aiohttp_s_sessions_sees_these_requests_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instrumentation adds itself to every session that is made, or stands in for what a session does."""
+    traced: list[str] = []
+
+    async def start(session: Any, context: Any, params: aiohttp.TraceRequestStartParams) -> None:
+        traced.append(params.url.path)
+
+    made, asked = aiohttp.ClientSession.__init__, aiohttp.ClientSession._request
+
+    def making(self: Any, **settings: Any) -> None:
+        traces = aiohttp.TraceConfig()
+        traces.on_request_start.append(start)
+        made(self, **settings, trace_configs=[traces])
+
+    async def asking(self: Any, method: str, url: Any, **settings: Any) -> Any:
+        traced.append(url.path)
+        return await asked(self, method, url, **settings)
+
+    async with box() as sandbox:
+        for name, instead in (("__init__", making), ("_request", asking)):
+            with monkeypatch.context() as patched:
+                patched.setattr(aiohttp.ClientSession, name, instead)
+                async with sandbox_client(sandbox) as cj:
+                    await cj.categories.get()
+        async with sandbox_client(sandbox) as cj:
+            await cj.categories.get()
+    assert traced == ["/api2.0/v1/product/getCategory"] * 2
+
+
+async def test_an_answer_that_nobody_asked_for_is_nobody_s() -> None:
+    toys, pets = (said(b'[{"categoryFirstName":"%s"}]' % name) for name in (b"Toys", b"Pets"))
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
+    async with Speaking(early + toys) as server, client(server.base_url, clock=Impatient()) as cj:
+        for unasked in (b"", pets, pets + pets, pets[:-1], pets[:20]):
+            if server.writers:  # on a connection that is kept
+                server.writers[-1].write(unasked)
+                await asyncio.sleep(0.01)
+            (category,) = await cj.categories.get()
+            assert category.category_first_name == "Toys"
+
+
+async def test_a_token_that_no_header_can_hold_is_not_sent() -> None:
+    async with Speaking(said(b"[]")) as server:
+        with pytest.raises(CJError) as caught:
+            async with client(server.base_url, access_token="ge\r\nheim") as cj:
                 await cj.with_options(retries=0).categories.get()
-    half = len(heads) // 2
-    assert heads[:half] == heads[half:]
-    assert b"GET /api/product/stock/queryBySku?sku=a+b%2F%C3%BC%26c HTTP/1.1\r\n" in [head[0] for head in heads]
+    assert "heim" not in str(caught.value)
+    assert server.requests == []
 
 
 # --- resends

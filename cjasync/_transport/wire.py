@@ -1,0 +1,134 @@
+"""The short way of a request: over connections of aiohttp's connector, past its session and its class for requests.
+
+Those work out for every request what differs in nothing here, and that is a third of what a small call costs. A request
+is the line that asks and a head that stays the same. Connections, TLS and the parser are aiohttp's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from yarl import URL
+
+from cjasync._protocol import TOKEN_HEADER
+
+if TYPE_CHECKING:
+    from cjasync._transport.exchange import Exchange
+
+# This speaks with aiohttp's connections as 3.14 does; under another version all goes through its session.
+_KNOWN_VERSION = aiohttp.__version__.startswith("3.14.")
+# What says that a connection kept alive was dead. aiohttp's session sends a GET again then, whatever was the cause.
+_DEAD = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
+
+
+class Answer:
+    """The head of an answer, and the rest as a stream. Read to its end, the connection is free for others."""
+
+    __slots__ = ("_connection", "content", "headers", "status")
+
+    def __init__(self, message: Any, content: aiohttp.StreamReader, connection: Any) -> None:
+        self.status: int = message.code
+        self.headers: Mapping[str, str] = message.headers
+        self.content = content
+        self._connection = connection
+        content.on_eof(connection.release)
+
+    def close(self) -> None:
+        """Let go of a connection that has not brought everything."""
+        self._connection.close()
+
+
+class Wire:
+    """Sends requests over the connections of one session of ours, which gives all the same headers."""
+
+    def __init__(self, session: aiohttp.ClientSession, timeout: aiohttp.ClientTimeout) -> None:
+        assert session.connector is not None, "it was made a moment ago"
+        self._session = session
+        self._connect = session.connector.connect
+        self._timeout = timeout
+        self._paths: dict[str, tuple[aiohttp.ClientRequest, str]] = {}
+        self._token: str | None = ""
+        self._head = b""  # what follows the first line, with that token
+
+    @property
+    def usable(self) -> bool:
+        """Whether nobody counts on seeing what aiohttp's session does: a tool that stands in for it, or traces it."""
+        replaced = aiohttp.ClientSession._request  # noqa: SLF001 - that is what the tools replace
+        return _KNOWN_VERSION and not self._session.trace_configs and _is_aiohttps(replaced)
+
+    async def send(self, exchange: Exchange) -> Answer:
+        """Send a request; a GET once more, with a turn of its own, if the connection dies before an answer has come."""
+        asked = exchange.request
+        path, _, query = asked.url.partition("?")
+        request, target = self._paths.get(path) or self._learn(path)
+        line = f"{asked.method} {target}?{query} HTTP/1.1\r\n" if query else f"{asked.method} {target} HTTP/1.1\r\n"
+        end = b"\r\n" if asked.method == "GET" else _end_with(asked.body)
+        may_resend = asked.method == "GET"
+        while True:
+            if not exchange.try_begin():  # a turn that is free is taken without awaiting, which spares a coroutine
+                await exchange.begin()
+            connection = await self._connection_for(request)
+            try:
+                exchange.leaves()
+                return await self._ask(connection, line.encode() + self._head_with(exchange.token, request) + end)
+            except BaseException as error:
+                connection.close()
+                if not may_resend or not isinstance(error, _DEAD):
+                    raise
+            may_resend = False
+
+    async def _connection_for(self, request: aiohttp.ClientRequest) -> Any:
+        while True:
+            try:
+                connection = await self._connect(request, traces=[], timeout=self._timeout)
+            except TimeoutError as error:
+                raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
+            protocol: Any = connection.protocol
+            if not len(protocol):
+                return connection
+            connection.close()  # it has brought an answer that nobody had asked for
+
+    async def _ask(self, connection: Any, written: bytes) -> Answer:
+        protocol, transport = connection.protocol, connection.transport
+        protocol.set_response_params(read_until_eof=True)
+        if transport is None or transport.is_closing():
+            raise aiohttp.ClientConnectionResetError("the connection is closing")
+        transport.write(written)
+        while True:
+            message, content = await protocol.read()
+            if message.code >= 200 or message.code == 101:  # what comes before says only that there will be an answer
+                return Answer(message, content, connection)
+
+    def _learn(self, path: str) -> tuple[aiohttp.ClientRequest, str]:
+        """A request that stands for all of this path, by which the connector finds a connection; and the path."""
+        url = URL(path, encoded=True)
+        request = aiohttp.ClientRequest("GET", url, headers=self._session.headers, session=self._session)
+        known = self._paths[path] = request, url.raw_path
+        return known
+
+    def _head_with(self, token: str | None, request: aiohttp.ClientRequest) -> bytes:
+        if token != self._token:
+            headers = request.headers.copy()
+            if token is not None:
+                headers[TOKEN_HEADER] = token
+            if not all(value.isprintable() for value in headers.values()):
+                raise ValueError("a header holds a control character")
+            lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+            self._token, self._head = token, "".join(lines).encode()
+        return self._head
+
+
+def _end_with(body: bytes | None) -> bytes:
+    """What a POST has beyond the headers of all."""
+    if body is None:
+        return b"Content-Length: 0\r\n\r\n"
+    return b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@lru_cache(maxsize=8)
+def _is_aiohttps(function: Any) -> bool:
+    return type(function) is FunctionType and function.__code__.co_filename == aiohttp.client.__file__
