@@ -2,8 +2,7 @@
 
 A plugin of pytest. Logs, output (also that of processes), errors, events, cursors and files are seen as they are made.
 The run fails at its end if one of them shows a key, a token or an openId: those of the sandbox and of the tests can be
-told from all other text. Only the files of a token store and the profiles that a user writes may hold them. What is in
-packed files (parquet, duckdb) cannot be seen; they hold columns of products and nothing else.
+told from all other text. Only the files of a token store and the profiles that a user writes may hold them.
 """
 
 from __future__ import annotations
@@ -15,11 +14,13 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from cjasync import CJError, Cursor, hooks
+from tests.packed import inside
 
 # What it is, how it begins, and how it goes on.
 SECRETS = [
@@ -82,14 +83,14 @@ class Written(logging.Handler):
         self._error_of.clear()
 
     def look_into(self, folder: Path) -> None:
-        """Look through the files that are left."""
-        self.test = "at the end"
+        """Look through the files that are there."""
         for path in folder.rglob("*"):
             if path.is_file() and not path.is_symlink() and not THEIR_PLACE.fullmatch(path.name):
                 content = path.read_bytes()
-                for name, start, pattern in IN_BYTES:
-                    if start in content and pattern.search(content):
-                        self.wrong[f"{name} in the file {path.relative_to(folder)}"] = None
+                for shown in (content, inside(path, content)):
+                    for name, start, pattern in IN_BYTES:
+                        if start in shown and pattern.search(shown):
+                            self.wrong[f"{name} in the file {path.relative_to(folder)}, {self.test}"] = None
 
 
 _written = Written()
@@ -114,6 +115,7 @@ def _nothing_wrong_is_written(tmp_path_factory: pytest.TempPathFactory) -> Itera
         patch.setenv("XDG_STATE_HOME", str(folder / "state"))
         _listen(patch)
         yield
+    _written.test = "at the end"
     _written.look_into(folder)
     if _written.wrong:
         pytest.fail("the suite has written what it must not:\n" + "\n".join(_written.wrong), pytrace=False)
@@ -136,6 +138,13 @@ def _listen(patch: pytest.MonkeyPatch) -> None:
         return texts
 
     patch.setattr(asyncio.subprocess.Process, "communicate", heard)
+    cleanup = TemporaryDirectory.cleanup
+
+    def looked_into(folder: TemporaryDirectory[str]) -> None:
+        _written.look_into(Path(folder.name))
+        cleanup(folder)
+
+    patch.setattr(TemporaryDirectory, "cleanup", looked_into)
 
 
 def _tap(patch: pytest.MonkeyPatch, owner: Any, name: str, see: Callable[[tuple[Any, ...], Any], None]) -> None:

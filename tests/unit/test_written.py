@@ -1,15 +1,23 @@
 """Whether the suite's own look-out (tests/written.py) sees a secret, wherever it is written."""
 
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 ROOT = Path(__file__).parents[2]
 # Put together where it runs, so that the look-out over this run does not find them here.
 SUITE = """
-import asyncio, logging, subprocess, sys
+import asyncio, gzip, logging, sqlite3, subprocess, sys
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from cjasync import CJError, Cursor, hooks
 
@@ -48,6 +56,24 @@ def test_cursor():
 def test_file(tmp_path):
     (tmp_path / "checkpoint.db").write_bytes(bytes(5000) + KEY.encode() + bytes(100))
 
+def test_packed(tmp_path):
+    lines = f"{40 * 'a line before'}, {KEY}, {OPEN_ID}\\n".encode()
+    member = gzip.compress(lines)
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b"nothing") + member[:-4])
+    (tmp_path / "lines.jsonl.zst").write_bytes(pa.compress(lines, "zstd", asbytes=True))
+    column = {"name": ["a lamp", KEY], "ids": [[], [OPEN_ID]]}
+    pa.parquet.write_table(pa.table(column), tmp_path / "it.parquet", compression="zstd")
+    for name, connect in (("it.duckdb", duckdb.connect), ("it.sqlite", sqlite3.connect)):
+        with closing(connect(tmp_path / name)) as db:
+            db.execute("CREATE TABLE kept (key VARCHAR)")
+            db.execute("INSERT INTO kept VALUES (?)", (8000 * "x" + KEY,))
+            db.commit()
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1" + bytes(100))
+
+def test_thrown_away():
+    with TemporaryDirectory() as folder:
+        Path(folder, "cursor.txt").write_text(KEY)
+
 def test_capsys(capsys):
     print(KEY)
     capsys.readouterr()
@@ -80,11 +106,29 @@ SAID = [
     "a token in the output of a process, test_it.py::test_asyncio_process: ",
     "the event loop complained, test_it.py::test_complaint: Future exception was never retrieved",
     "an API key in the file test_file0/checkpoint.db",
+    "an API key in the file test_packed0/cut.jsonl.gz",
+    "an openId in the file test_packed0/cut.jsonl.gz",
+    "an API key in the file test_packed0/lines.jsonl.zst",
+    "an API key in the file test_packed0/it.parquet",
+    "an openId in the file test_packed0/it.parquet",
+    "an API key in the file test_packed0/it.duckdb",
+    "an API key in the file test_packed0/it.sqlite",
+    "an API key in the file cursor.txt, test_it.py::test_thrown_away",
 ]
 
 
+@contextmanager
+def folder_of_its_own():
+    """A folder that this run's look-out does not look into."""
+    folder = mkdtemp()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_a_secret_is_seen_wherever_it_is_written():
-    with TemporaryDirectory() as folder:
+    with folder_of_its_own() as folder:
         (Path(folder) / "test_it.py").write_text(SUITE)
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.written", "-p", "no:cacheprovider", "test_it.py"]
         ran = subprocess.run(
@@ -94,7 +138,7 @@ def test_a_secret_is_seen_wherever_it_is_written():
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-    assert "12 passed, 1 error" in ran.stdout, ran.stdout + ran.stderr
+    assert "14 passed, 1 error" in ran.stdout, ran.stdout + ran.stderr
     assert ran.returncode == 1
     _, _, told = ran.stdout.partition("the suite has written what it must not:\n")
     for said in SAID:
