@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 APPLICATION = 0x636A6173  # "cjas"
-VERSION = 1
+VERSION = 2
 OPEN_SECONDS = 10.0  # for opening, which may wait
 SPIN_SECONDS = 0.001  # for a transaction; SQLite's own waiting starves some and keeps the event loop
 NAP_SECONDS = 0.00005
@@ -71,6 +71,7 @@ class Database:
         self._db = db
 
     def _prepare(self, db: sqlite3.Connection, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        db.execute("PRAGMA page_size=1024")  # of a new file: a booking changes one page, which is copied to the log
         mode = db.execute("PRAGMA journal_mode=wal").fetchone()[0]
         if mode != "wal":
             raise StoreError(f"the quota database {self.path} cannot be shared: its disk does not allow WAL; {_ADVICE}")
@@ -89,29 +90,29 @@ class Database:
         elif version != VERSION:
             raise StoreError(
                 f"the quota database {self.path} was written by another version of cjasync (format {version}, "
-                f"here {VERSION}); name another file, or remove it when nobody uses it"
+                f"here {VERSION}); name another file, or remove it when nobody uses it: the new one will not know what "
+                "today has used"
             )
         prepare(db)
         db.execute("COMMIT")
         db.execute("PRAGMA busy_timeout=0")
 
-    def transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do the work under the lock, all of it or nothing. None: not open, or another process keeps the lock."""
+    def transact(self, work: Callable[..., T], *args: Any) -> T | None:
+        """Do `work(connection, *args)` under the lock, all or nothing. None: not open, or another keeps the lock."""
         db = self._db
         if db is None:
             return None
-        import sqlite3
-
         try:
             if not _begin(db):
                 return None
-            result = work(db)
+            result = work(db, *args)
             db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:
             self._undo(db)
-            raise self._explained(error) from error
-        except BaseException:
-            self._undo(db)
+            import sqlite3
+
+            if isinstance(error, sqlite3.Error):
+                raise self._explained(error) from error
             raise
         return result
 
@@ -172,14 +173,12 @@ class Database:
 
 def _begin(db: sqlite3.Connection) -> bool:
     """Take the lock, if it is free within a moment."""
-    import sqlite3
-
     give_up = 0.0
     while True:
         try:
             db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+        except Exception as error:
+            if not _is_busy(error):
                 raise
             now = time.perf_counter()
             give_up = give_up or now + SPIN_SECONDS
@@ -188,3 +187,9 @@ def _begin(db: sqlite3.Connection) -> bool:
             time.sleep(NAP_SECONDS)
         else:
             return True
+
+
+def _is_busy(error: Exception) -> bool:
+    import sqlite3
+
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

@@ -17,7 +17,7 @@ from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Ticket
 
 LAG = SECOND // 10  # a request that leaves so much later than it was booked is stamped again
-WRITE_AFTER = 0.02  # seconds that an answer may wait for the next booking
+WRITE_AFTER = SECOND // 50  # how long an answer may wait for the next booking
 UNSTATED = {"qps": SECOND, "login": 300 * SECOND}  # how long to keep quiet after a refusal that does not say
 
 
@@ -25,7 +25,8 @@ class Desk:
     """One limiter's place at the store.
 
     who: its number among all who share the store. ns: a clock that never runs backwards, in nanoseconds; wall: seconds
-    since 1970 UTC. Stores read them under their lock.
+    since 1970 UTC. Stores read them under their lock. prefixes: what the keys of its address's and of its account's
+    buckets begin with.
     """
 
     def __init__(self, store: QuotaStore, clock: Clock, scopes: Scopes, freed: Callable[[], None]) -> None:
@@ -35,6 +36,7 @@ class Desk:
         self.wall = clock.time
         self._store = store
         self._scopes = scopes
+        self.prefixes = (scopes.address, scopes.prefix)
         self._freed = freed
         self._backlog: list[Settlement] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -47,6 +49,7 @@ class Desk:
         self.token = self.who << 32
         self._backlog = []
         self._timer = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._writer = None
 
     def on_sent(self, ticket: Ticket) -> None:
@@ -84,9 +87,6 @@ class Desk:
         backlog = self._backlog
         if backlog:
             self._backlog = []
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
         return backlog
 
     def _settle(self, settlement: Settlement, *, urgent: bool = False) -> None:
@@ -95,11 +95,26 @@ class Desk:
             return
         # Answers wait a moment for the next booking, which writes them along; what others must know does not.
         self._backlog.append(settlement)
-        if urgent and self._timer is not None:
+        loop = asyncio.get_running_loop()
+        if urgent or self._loop is not loop:
+            self._forget_timer()
+            self._loop = loop
+        if self._timer is None:
+            wait, write = (0.0, self._write) if urgent else (WRITE_AFTER / SECOND, self._write_old)
+            self._timer = loop.call_later(wait, write)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(0 if urgent else WRITE_AFTER, self._write)
+
+    def _write_old(self) -> None:
+        """Write, or wait on if bookings took along what the timer was for."""
+        self._timer = None
+        if self._backlog and (left := self._backlog[0].at + WRITE_AFTER - self.ns()) > 0:
+            self._timer = asyncio.get_running_loop().call_later(left / SECOND, self._write_old)
+        else:
+            self._write()
 
     def _write(self) -> None:
         self._timer = None
@@ -131,6 +146,7 @@ class Desk:
 
     async def aclose(self) -> None:
         """Write what has not been written."""
+        self._forget_timer()
         if self._writer is None and (backlog := self.hand_over()):
             self._writer = asyncio.create_task(self._write_patiently(backlog))
         if self._writer is not None:

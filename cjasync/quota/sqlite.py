@@ -1,7 +1,8 @@
 """The buckets in a SQLite file: one truth for all processes of a user on a machine, and for tomorrow's.
 
-Bookings are short transactions in the event loop's own thread: they take some ten microseconds and wait for nothing
-longer than a moment. What may wait for the disk (opening, checkpoints) is done in a thread.
+All buckets of an account are one row, and so are those of an address, since a booking takes from all of them at once:
+one statement reads both and one writes them. These short transactions are made in the event loop's own thread and wait
+for nothing longer than a moment. What may wait for the disk (opening, checkpoints) is done in a thread.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from cjasync.errors import StoreError
-from cjasync.quota.bucket import SECOND
+from cjasync.quota.bucket import SECOND, Claim
 from cjasync.quota.database import Database
 from cjasync.quota.keeper import Keeper
 from cjasync.quota.ledger import Settlement, book, settle
@@ -41,9 +41,10 @@ REMEMBER = 10 * SECOND  # how often the era is written down
 
 _ERA = ""
 _PUT = "INSERT INTO bucket VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET state = excluded.state"
-_ROWS = "SELECT key, state FROM bucket WHERE key IN ({})"
-_RANGE = "SELECT key, state FROM bucket WHERE key >= ? AND key < ?"
-_decode = msgspec.msgpack.Decoder(State).decode
+_ROW = "(SELECT state FROM bucket WHERE key = ?)"
+_GET = f"SELECT {_ROW}, {_ROW}, {_ROW}"
+_ALL = "SELECT state FROM bucket WHERE key <> ?"
+_decode = msgspec.msgpack.Decoder(dict[str, State]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -63,6 +64,20 @@ class Era(Struct, frozen=True, array_like=True):
 _decode_era = msgspec.msgpack.Decoder(Era).decode
 
 
+class Row:
+    """The buckets of an account or an address as last read or written; decoding them is much of the work."""
+
+    __slots__ = ("blob", "key", "states")
+
+    def __init__(self, key: str, blob: bytes | None, states: dict[str, Any]) -> None:
+        self.key = key
+        self.blob = blob
+        self.states = states
+
+
+Rows = tuple[Row, Row]  # the address's and the account's
+
+
 class SQLiteStore:
     """Limits that all processes of this user on this machine share. `path`: None for the user's state directory."""
 
@@ -77,7 +92,7 @@ class SQLiteStore:
         self._ahead = 0
         self._remembered = 0
         self._era: bytes = b""
-        self._known: dict[str, tuple[bytes | None, Any]] = {}  # as last read or written; decoding is half the work
+        self._known: dict[str, Row] = {}
         self._commits = 0
         self._keeper = Keeper()
         _stores.add(self)
@@ -98,26 +113,27 @@ class SQLiteStore:
 
     def try_book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked | None:
         """Book at once; None while another process holds the file."""
-        return self._transact(lambda db: self._book(db, booking, desk, token))
+        return self._transact(self._book, booking, desk, token)
 
     async def book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
         """Take all that a request needs, or nothing. Raises StoreError."""
-        return await self._patiently(desk, lambda db: self._book(db, booking, desk, token))
+        return await self._patiently(desk, self._book, booking, desk, token)
 
     def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
         """Write down what became of requests, unless another process holds the file."""
-        return self._transact(lambda db: self._settle(db, settlements, desk)) is not None
+        return self._transact(self._settle, settlements, desk) is not None
 
     async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
         """Write down what became of requests. Raises StoreError."""
-        await self._patiently(desk, lambda db: self._settle(db, settlements, desk))
+        await self._patiently(desk, self._settle, settlements, desk)
 
     async def read(self, prefix: str, desk: Desk) -> tuple[int, dict[str, State]]:
         """The moment on the buckets' clock, and the buckets whose keys begin so. Raises StoreError."""
 
         def scan(db: sqlite3.Connection) -> tuple[int, dict[str, State]]:
-            rows = db.execute(_RANGE, (prefix, prefix + "\U0010ffff")).fetchall()
-            return desk.ns() + self._ahead, {key: self._read(_decode, blob) for key, blob in rows}
+            rows = [self._read(_decode, blob) for (blob,) in db.execute(_ALL, (_ERA,))]
+            found = {key: state for row in rows for key, state in row.items() if key.startswith(prefix)}
+            return desk.ns() + self._ahead, found
 
         return await self._patiently(desk, scan)
 
@@ -135,10 +151,10 @@ class SQLiteStore:
         self._keeper = Keeper()
         self._opening = self._tidying = None
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+    def _transact(self, work: Callable[..., T], *args: Any) -> T | None:
         self._keeper.check()
         try:
-            result = self._file.transact(work)
+            result = self._file.transact(work, *args)
         except BaseException:
             self._known.clear()  # what was rolled back is not what it says
             if self._file.replaced():
@@ -154,11 +170,11 @@ class SQLiteStore:
     def _tidied(self, _done: asyncio.Future[None]) -> None:
         self._tidying = None
 
-    async def _patiently(self, desk: Desk, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _patiently(self, desk: Desk, work: Callable[..., T], *args: Any) -> T:
         """Try until the lock is had, and leave the loop to others meanwhile."""
         await self.open(desk)
         give_up, tries, pause = desk.ns() + PATIENCE, 0, 0.001
-        while (result := self._transact(work)) is None:
+        while (result := self._transact(work, *args)) is None:
             tries += 1
             if tries < EAGER:
                 await asyncio.sleep(0)
@@ -175,63 +191,72 @@ class SQLiteStore:
     # Under the lock: clocks are read here, and only here, so that no process books with a moment that has passed.
 
     def _book(self, db: sqlite3.Connection, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
+        rows = self._load(db, desk)
         answered = desk.hand_over()
-        if any(settlement.booking is not booking for settlement in answered):
-            self._settle(db, answered, desk)
-            answered = []
-        states = self._load(db, booking)
         at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
-        for settlement in answered:
-            settle(_shifted(settlement, ahead), states, at + ahead, wall)
+        if answered:
+            self._write_down(answered, rows, at + ahead, wall)
+        states = self._states(booking, rows)
         blocked = book(booking.claims, states, at + ahead, wall, token, desk.who)
-        self._save(db, booking, states, at, wall)
+        self._save(db, rows, at, wall)
+        if blocked is None:
+            return Ticket(desk, booking, token, at, 0 if booking.points is None else states[booking.points].charged)
         if isinstance(blocked, Exhausted):
             return msgspec.structs.replace(blocked, resets_at=blocked.resets_at - ahead)
-        if isinstance(blocked, NotBefore):
-            return NotBefore(blocked.at - ahead, blocked.bucket)
-        return Ticket(desk, booking, token, at, 0 if booking.points is None else states[booking.points].charged)
+        return NotBefore(blocked.at - ahead, blocked.bucket)
 
     def _settle(self, db: sqlite3.Connection, settlements: Sequence[Settlement], desk: Desk) -> bool:
-        for booking, group in groupby(settlements, lambda settlement: settlement.booking):
-            states = self._load(db, booking)
-            at, wall, ahead = desk.ns(), int(desk.wall() * SECOND), self._ahead
-            for settlement in group:
-                settle(_shifted(settlement, ahead), states, at + ahead, wall)
-            self._save(db, booking, states, at, wall)
+        rows = self._load(db, desk)
+        at, wall = desk.ns(), int(desk.wall() * SECOND)
+        self._write_down(settlements, rows, at + self._ahead, wall)
+        self._save(db, rows, at, wall)
         return True
 
-    def _load(self, db: sqlite3.Connection, booking: Booking) -> list[Any]:
-        if booking.cache is None:
-            keys = [_ERA, *(claim.key for claim in booking.claims)]
-            booking.cache = _ROWS.format(", ".join("?" * len(keys))), keys
-        found = dict(db.execute(*booking.cache).fetchall())
-        if found.get(_ERA) != self._era:
-            self._recognise(found.get(_ERA, b""))
-        states, known = [], self._known
-        for claim in booking.claims:
-            blob = found.get(claim.key)
-            seen = known.get(claim.key)
-            if seen is None or seen[0] != blob:
-                state = claim.new() if blob is None else self._read(_decode, blob)
-                known[claim.key] = seen = (blob, state)
-            states.append(seen[1])
+    def _write_down(self, settlements: Sequence[Settlement], rows: Rows, now: int, wall: int) -> None:
+        for settlement in settlements:
+            settle(_shifted(settlement, self._ahead), self._states(settlement.booking, rows), now, wall)
+
+    def _load(self, db: sqlite3.Connection, desk: Desk) -> Rows:
+        address, account = desk.prefixes
+        era, of_address, of_account = db.execute(_GET, (_ERA, address, account)).fetchone()
+        if era != self._era:
+            self._recognise(era or b"")
+        return self._row(address, of_address), self._row(account, of_account)
+
+    def _row(self, key: str, blob: bytes | None) -> Row:
+        row = self._known.get(key)
+        if row is None or row.blob != blob:
+            self._known[key] = row = Row(key, blob, {} if blob is None else self._read(_decode, blob))
+        return row
+
+    def _states(self, booking: Booking, rows: Rows) -> list[Any]:
+        if booking.cache is None or booking.cache[0] != rows:
+            booking.cache = rows, [self._state(claim, *rows) for claim in booking.claims]
+        states: list[Any] = booking.cache[1]
         return states
 
-    def _save(self, db: sqlite3.Connection, booking: Booking, states: list[Any], at: int, wall: int) -> None:
-        rows, known = [], self._known
-        for claim, state in zip(booking.claims, states, strict=True):
-            blob = _encode(state)
-            if blob != known[claim.key][0]:
-                known[claim.key] = (blob, state)
-                rows.append((claim.key, blob))
+    def _state(self, claim: Claim, address: Row, account: Row) -> Any:
+        states = (address if claim.key.startswith(address.key) else account).states
+        state = states.get(claim.key)
+        if state is None:
+            states[claim.key] = state = claim.new()
+        return state
+
+    def _save(self, db: sqlite3.Connection, rows: Rows, at: int, wall: int) -> None:
+        changed = []
+        for row in rows:
+            blob = _encode(row.states)
+            if blob != row.blob:
+                row.blob = blob
+                changed.append((row.key, blob))
         if at - self._remembered >= REMEMBER:
             if self._file.replaced():
                 raise StoreError(f"the quota database {self.path} was removed or replaced while it was in use")
             self._remembered = at
             self._era = _encode(Era(self._boot, self._ahead, at + self._ahead, wall))
-            rows.append((_ERA, self._era))
-        if rows:
-            db.executemany(_PUT, rows)
+            changed.append((_ERA, self._era))
+        if changed:
+            db.executemany(_PUT, changed)
 
     def _recognise(self, blob: bytes) -> None:
         """Another process has written down the era; it must still be ours."""
