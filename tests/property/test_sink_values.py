@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cjasync.catalog.sinks import Batch, open_sink, read_rows
 from cjasync.catalog.sinks import newest as newest_module
-from cjasync.catalog.sinks.newest import superseded
+from cjasync.catalog.sinks.newest import WrittenKeys
 from tests.sink_rows import FILES, NOON, Thing, decoded, decoded_page, expected, held_in
 
 SIMPLE = [name for name in FILES if name != "t.jsonl.gz" and name != "t.jsonl.zst"]  # both hold what .jsonl holds
@@ -105,15 +105,21 @@ def test_of_repeated_rows_the_newest_stays(name, fetches):
 
 
 @settings(deadline=None, max_examples=100)
-@given(heads=st.lists(st.tuples(st.text("abcdef", max_size=2), st.integers(0, 3))), at_once=st.integers(1, 5))
-def test_superseded_rows_are_found_a_few_hashes_at_a_time(heads, at_once):
+@given(
+    heads=st.lists(st.tuples(st.text("abcdef", max_size=2), st.integers(0, 3))),
+    at_once=st.integers(1, 5),
+    earlier=st.integers(0, 5),
+)
+def test_superseded_rows_are_found_a_few_hashes_at_a_time_and_among_those_of_earlier_runs(heads, at_once, earlier):
     kept = {}
     for index, (key, time) in enumerate(heads):
         if key not in kept or heads[kept[key]][1] <= time:
             kept[key] = index
+    keys = WrittenKeys()
+    keys.add(key for key, _ in heads[earlier:])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(newest_module, "_AT_ONCE", at_once)
-        dropped = superseded(lambda: heads)
+        dropped = keys.superseded(len(heads), lambda: heads)
     stays = list(range(len(heads))) if dropped is None else [index for index, gone in enumerate(dropped) if not gone]
     assert stays == sorted(kept.values())
     assert (dropped is None) == (len(kept) == len(heads))
@@ -130,4 +136,6 @@ class Clash(str):
 
 def test_two_keys_with_one_hash_are_told_apart():
     heads = [(Clash("a"), 1), (Clash("b"), 1), (Clash("a"), 2), (Clash("c"), 1)]
-    assert superseded(lambda: heads) == bytearray([1, 0, 0, 0])
+    keys = WrittenKeys()
+    keys.add(key for key, _ in heads)
+    assert keys.superseded(4, lambda: heads) == bytearray([1, 0, 0, 0])

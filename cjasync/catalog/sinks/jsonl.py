@@ -9,32 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
-from cjasync.catalog.sinks.cells import FROM_JSON, TO_JSON, from_json, utc
-from cjasync.catalog.sinks.columns import FETCHED_AT, Layout, PageConverter
+from cjasync.catalog.sinks.cells import FROM_JSON, NUMBER_TEXTS, digits, from_json, utc
+from cjasync.catalog.sinks.columns import FETCHED_AT, Layout
+from cjasync.catalog.sinks.converter import PageConverter
 from cjasync.catalog.sinks.lines import LineSink
 from cjasync.catalog.sinks.packing import packing_of
-from cjasync.models._model import Model
 
 
 class JsonLinesSink(LineSink):
     """`.jsonl`, `.jsonl.gz`, `.jsonl.zst`."""
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
-        super().__init__(path, layout, question)
+        super().__init__(path, layout, question, PageConverter(layout, digits, {"numbers": NUMBER_TEXTS}))
         names = [*layout.names, FETCHED_AT.name]
         # Rows become Structs again, of our names: the encoder writes a list of them in one pass of C.
         self._row: Any = msgspec.defstruct("Row", [(name, object) for name in names], gc=False)
         head = msgspec.defstruct(
             "Head", [("key", str), ("at", datetime)], rename={"key": layout.key, "at": FETCHED_AT.name}
         )
-        self._convert = PageConverter(layout, TO_JSON)
         self._encoder = msgspec.json.Encoder(decimal_format="number")
         self._heads_decoder = msgspec.json.Decoder(head)
 
-    def _encode(self, rows: Sequence[Model], fetched_at: datetime) -> bytes:
-        columns = self._convert(rows)
-        return self._encoder.encode_lines(list(map(self._row, *columns, repeat(utc(fetched_at)))))
+    def _encode(self, columns: Sequence[Sequence[Any]], fetched_at: datetime) -> bytes:
+        at = Raw(self._encoder.encode(utc(fetched_at)))
+        return self._encoder.encode_lines(list(map(self._row, *columns, repeat(at))))
 
     def _head(self, line: bytes) -> tuple[str, datetime]:
         head: Any = self._heads_decoder.decode(line)

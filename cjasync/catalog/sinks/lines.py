@@ -10,11 +10,13 @@ from io import FileIO
 from itertools import compress, islice
 from operator import not_
 from pathlib import Path
+from typing import Any
 
 from cjasync.catalog.sinks import durable
 from cjasync.catalog.sinks.columns import Layout
+from cjasync.catalog.sinks.converter import PageConverter
 from cjasync.catalog.sinks.durable import CommitLog
-from cjasync.catalog.sinks.newest import superseded
+from cjasync.catalog.sinks.newest import WrittenKeys
 from cjasync.catalog.sinks.packing import PLAIN, packing_of
 from cjasync.catalog.sinks.sink import FileSink, Written
 from cjasync.models._model import Model
@@ -25,17 +27,19 @@ _AT_ONCE = 1_000  # lines
 class LineSink(FileSink):
     """Rows are appended to `FILE.partial`; `FILE.partial.commit` says how many of its bytes count."""
 
-    def __init__(self, path: Path, layout: Layout, question: str) -> None:
+    def __init__(self, path: Path, layout: Layout, question: str, convert: PageConverter) -> None:
         super().__init__(path, layout, question)
+        self._convert = convert
         self._packing = packing_of(path.suffix)
         self._commits = CommitLog(self.partial)
         self._file: FileIO | None = None
-        self._waiting = bytearray()  # lines too few for a member of their own
+        self._waiting: list[bytes] = []  # lines too few for a member of their own
         self._safe = 0  # bytes that the last commit counts
+        self._keys = WrittenKeys()
 
     @abstractmethod
-    def _encode(self, rows: Sequence[Model], fetched_at: datetime) -> bytes:
-        """The lines of some rows."""
+    def _encode(self, columns: Sequence[Sequence[Any]], fetched_at: datetime) -> bytes:
+        """The lines of some rows, which are given as their columns."""
 
     @abstractmethod
     def _head(self, line: bytes) -> tuple[str, datetime]:
@@ -62,15 +66,17 @@ class LineSink(FileSink):
         durable.append(self._file, self._packing.pack(self._header()))  # of nothing too: an empty file is no gzip
 
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
-        self._waiting += self._encode(rows, fetched_at)
-        if len(self._waiting) >= self._packing.least:
+        columns = self._convert(rows)
+        self._keys.add(columns[0])
+        self._waiting.append(self._encode(columns, fetched_at))
+        if sum(map(len, self._waiting)) >= self._packing.least:
             self._flush()
 
     def _flush(self) -> None:
         """Append what waits: always whole lines and whole members, so that the file can be read at any time."""
         assert self._file is not None
         if self._waiting:
-            durable.append(self._file, self._packing.pack(bytes(self._waiting)))
+            durable.append(self._file, self._packing.pack(b"".join(self._waiting)))
             self._waiting.clear()
 
     def _commit(self, token: bytes) -> None:
@@ -82,7 +88,7 @@ class LineSink(FileSink):
 
     def _finish(self) -> Written:
         self._flush()
-        dropped = superseded(self._heads)
+        dropped = self._keys.superseded(self.rows, self._heads)
         repeated = 0 if dropped is None else dropped.count(1)
         durable.publish(self.partial if dropped is None else self._without(dropped), self.path)
         self._close()

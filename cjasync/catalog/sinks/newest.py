@@ -1,7 +1,7 @@
-"""Finds the rows of an append-only log that a newer fetch of the same product has replaced.
+"""Finds the rows of an append-only file that a newer fetch of the same product has replaced.
 
-A walk repeats few rows or none, so the log is read once for 8-byte hashes, and only the hashes that occur twice are
-looked at again, exactly. Memory: 8 bytes a row, one more byte a row if anything repeats, and a bounded dictionary.
+A walk repeats few rows or none, so only 8-byte hashes of the keys are kept while rows are written, and the file is
+read again only where two are equal. Memory: 8 bytes a row, one more if anything repeats, and a bounded dictionary.
 """
 
 from __future__ import annotations
@@ -12,39 +12,49 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-_SHELVES = 256
+_SHELVES = 256  # a power of two
 _AT_ONCE = 100_000
 
 
-def superseded(heads: Callable[[], Iterable[tuple[str, Any]]]) -> bytearray | None:
-    """One byte a row, 1 where the row has to go; None when nothing repeats.
+class WrittenKeys:
+    """The keys that were written: what tells whether any of them came twice."""
 
-    `heads` starts a pass over the log: key and fetch time of each row, in order. Of equal times the later row stays.
-    """
-    shelves = [array("q") for _ in range(_SHELVES)]
-    for key, _ in heads():
-        value = hash(key)
-        shelves[value % _SHELVES].append(value)
-    count = sum(map(len, shelves))
-    repeated = _repeated(shelves)
-    drop: bytearray | None = None
-    while group := set(islice(repeated, _AT_ONCE)):
-        drop = drop or bytearray(count)
-        newest: dict[str, tuple[Any, int]] = {}
-        for index, (key, fetched_at) in enumerate(heads()):
-            if hash(key) not in group:
-                continue
-            held = newest.get(key)
-            if held is not None and fetched_at < held[0]:
-                drop[index] = 1
-                continue
-            if held is not None:
-                drop[held[1]] = 1
-            newest[key] = fetched_at, index
-    return drop
+    def __init__(self) -> None:
+        self._shelves = [array("q") for _ in range(_SHELVES)]
+        self._put = [shelf.append for shelf in self._shelves]
 
+    def add(self, keys: Iterable[str]) -> None:
+        """Note keys of further rows."""
+        put = self._put
+        for value in map(hash, keys):
+            put[value & _SHELVES - 1](value)
 
-def _repeated(shelves: list[array[int]]) -> Iterator[int]:
-    for shelf in shelves:
-        if len(set(shelf)) < len(shelf):
-            yield from (value for value, count in Counter(shelf).items() if count > 1)
+    def superseded(self, rows: int, heads: Callable[[], Iterable[tuple[str, Any]]]) -> bytearray | None:
+        """One byte a row, 1 where the row has to go; None when nothing repeats.
+
+        rows: in the file. Those that an earlier run wrote come first.
+        heads: starts a pass over them: key and fetch time of each, in order. Of equal times the later row stays.
+        """
+        earlier = rows - sum(map(len, self._shelves))
+        self.add(key for key, _ in islice(heads(), earlier))
+        repeated = self._repeated()
+        drop: bytearray | None = None
+        while group := set(islice(repeated, _AT_ONCE)):
+            drop = drop or bytearray(rows)
+            newest: dict[str, tuple[Any, int]] = {}
+            for index, (key, fetched_at) in enumerate(heads()):
+                if hash(key) not in group:
+                    continue
+                held = newest.get(key)
+                if held is not None and fetched_at < held[0]:
+                    drop[index] = 1
+                    continue
+                if held is not None:
+                    drop[held[1]] = 1
+                newest[key] = fetched_at, index
+        return drop
+
+    def _repeated(self) -> Iterator[int]:
+        for shelf in self._shelves:
+            if len(set(shelf)) < len(shelf):
+                yield from (value for value, count in Counter(shelf).items() if count > 1)

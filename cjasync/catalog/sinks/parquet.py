@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import compress
-from operator import not_
+from operator import attrgetter, not_
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,13 +23,14 @@ from cjasync.catalog.sinks import durable
 from cjasync.catalog.sinks.arrow import BatchMaker, exact_row
 from cjasync.catalog.sinks.columns import FETCHED_AT, Layout
 from cjasync.catalog.sinks.durable import CommitLog
-from cjasync.catalog.sinks.newest import superseded
+from cjasync.catalog.sinks.joining import join
+from cjasync.catalog.sinks.newest import WrittenKeys
 from cjasync.catalog.sinks.sink import FileSink, Written
 from cjasync.errors import CheckpointError
 from cjasync.models._model import Model
 
 PART_ROWS = 16_384  # about 10 MB in memory
-_ENOUGH = 4  # a commit leaves a part of so many of these as it is, instead of letting it grow
+_ENOUGH = 2  # a commit leaves a part of so many of these as it is, instead of letting it grow
 
 
 class ParquetSink(FileSink):
@@ -42,10 +43,12 @@ class ParquetSink(FileSink):
         self._batch = BatchMaker(layout)
         self._commits = CommitLog(self.partial)
         self._new = self.partial.with_name(self.partial.name + ".new")
+        self._rest = self.partial.with_name(self.partial.name + ".rest")
         self._lock: int | None = None
         self._full = 0  # parts that are left as they are
         self._waiting: list[Any] = []  # batches of the part after them
         self._waiting_rows = 0
+        self._keys = WrittenKeys()
 
     def _open(self, fresh: bool) -> None:
         commit = self._commits.last() if self.partial.exists() and not fresh else None
@@ -78,6 +81,7 @@ class ParquetSink(FileSink):
 
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
         self._wait_for_more([self._batch(rows, fetched_at)])
+        self._keys.add(map(attrgetter(self._layout.key), rows))
         if self._waiting_rows >= PART_ROWS:
             self._save_waiting(PART_ROWS)
 
@@ -101,37 +105,38 @@ class ParquetSink(FileSink):
 
     def _save(self, table: Any, part: Path) -> None:
         # Written outside the folder, where a part that a crash cut short bothers nobody.
-        pq.write_table(table, self._new, compression="zstd", row_group_size=len(table))
+        _write(table, self._new)
         durable.publish(self._new, part)
 
     def _finish(self) -> Written:
         self._save_waiting(1)
-        dropped = superseded(self._heads)
-        self._write_all(dropped)
+        dropped = self._keys.superseded(self.rows, self._heads)
+        with self._new.open("wb") as out:
+            join(self._final_parts(dropped), out)
         durable.publish(self._new, self.path)
         self._close()
         self._remove()
         repeated = 0 if dropped is None else dropped.count(1)
         return Written(path=self.path, rows=self.rows - repeated, repeated=repeated)
 
-    def _write_all(self, dropped: bytearray | None) -> None:
-        """All parts in one file, in row groups of up to `PART_ROWS`."""
-        with pq.ParquetWriter(self._new, self._batch.schema, compression="zstd") as out:
-            first, group = 0, self._batch.schema.empty_table()
-            for part in self._parts():
-                table = self._read(part)
-                gone = None if dropped is None else dropped[first : first + len(table)]
-                first += len(table)
-                if gone is not None and any(gone):
-                    table = table.take(list(compress(range(len(table)), map(not_, gone))))
-                if len(group) and len(group) + len(table) > PART_ROWS:
-                    out.write_table(group, row_group_size=len(group))
-                    group = table
-                else:
-                    group = pa.concat_tables([group, table])
-                pa.default_memory_pool().release_unused()
-            if len(group):
-                out.write_table(group, row_group_size=len(group))
+    def _final_parts(self, dropped: bytearray | None) -> Iterator[Path]:
+        """The parts, and what stays of those that have rows to drop."""
+        parts = self._parts()
+        first = 0
+        for part in parts:
+            count = pq.read_metadata(part).num_rows
+            gone = dropped[first : first + count] if dropped is not None else b""
+            first += count
+            if any(gone):
+                # The parts themselves stay as they are: this may be cut short.
+                part = self._left_over(self._read(part).take(list(compress(range(count), map(not_, gone)))))
+            yield part
+        if not parts:
+            yield self._left_over(self._batch.schema.empty_table())
+
+    def _left_over(self, table: Any) -> Path:
+        _write(table, self._rest)
+        return self._rest
 
     def _heads(self) -> Iterator[tuple[str, Any]]:
         for part in self._parts():
@@ -156,7 +161,12 @@ class ParquetSink(FileSink):
     def _remove(self) -> None:
         self._commits.remove()  # first: without it, what a crash leaves of the folder counts for nothing
         self._new.unlink(missing_ok=True)
+        self._rest.unlink(missing_ok=True)
         shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def _write(table: Any, path: Path) -> None:
+    pq.write_table(table, path, compression="zstd", row_group_size=len(table) or None)
 
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:

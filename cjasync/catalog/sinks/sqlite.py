@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cjasync.catalog.sinks import durable
-from cjasync.catalog.sinks.cells import FROM_TEXT, TO_TEXT, CellKind, digits, moment, utc
-from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Layout, PageConverter
+from cjasync.catalog.sinks.cells import FROM_TEXT, TO_TEXT, CellKind, digits, iso_texts, moment, utc
+from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Layout
+from cjasync.catalog.sinks.converter import PageConverter
 from cjasync.catalog.sinks.upserting import UpsertingSink
 from cjasync.models._model import Model
 
@@ -42,7 +43,7 @@ class SqliteSink(UpsertingSink):
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
-        self._convert = PageConverter(layout, _CELLS)
+        self._convert = PageConverter(layout, _number, {**TO_TEXT, "time": _sortable})
         cells = "?" * (len(layout.columns) + 1)
         self._insertion = "INSERT INTO products VALUES ($cells, NULL)".replace("$cells", ", ".join(cells))
 
@@ -68,23 +69,33 @@ class SqliteSink(UpsertingSink):
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
         self._begin()
         columns = self._convert(rows)
-        self._db.executemany(self._insertion, zip(*columns, repeat(_sortable(fetched_at), len(rows)), strict=True))
+        self._db.executemany(self._insertion, zip(*columns, repeat(self._stored(fetched_at)), strict=False))
 
     def _bury(self, pids: Sequence[str], at: datetime) -> None:
         self._begin()
-        self._db.executemany("INSERT INTO cjasync_gone VALUES (?, ?)", [(pid, _sortable(at)) for pid in pids])
+        self._db.executemany("INSERT INTO cjasync_gone VALUES (?, ?)", [(pid, self._stored(at)) for pid in pids])
+
+    def _keep_newest(self) -> None:
+        try:
+            self._index("UNIQUE", self._layout.key)
+        except sqlite3.IntegrityError:  # only then is it worth sorting all rows
+            super()._keep_newest()
+            self._index("UNIQUE", self._layout.key)
+
+    def _index(self, kind: str, column: str) -> None:
+        self._db.execute(f"CREATE {kind} INDEX IF NOT EXISTS products_by_{column} ON products ({column})")
 
     def _complete(self) -> None:
         for column in self._layout.columns:
-            if column.name == self._layout.key or column.kind == "time":
-                unique = "UNIQUE" if column.kind != "time" else ""
-                index = f"{unique} INDEX IF NOT EXISTS products_by_{column.name} ON products ({column.name})"
-                self._db.execute("CREATE " + index)
+            if column.kind == "time":
+                self._index("", column.name)
         if not self._updates:
             self._db.execute("PRAGMA journal_mode = DELETE")
 
     def _stored(self, time: datetime) -> str:
-        return _sortable(time)
+        (text,) = _sortable([utc(time)])
+        assert text is not None
+        return text
 
 
 def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
@@ -100,8 +111,8 @@ def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _sortable(time: datetime) -> str:
-    return utc(time).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _sortable(column: Sequence[datetime | None]) -> Sequence[str | None]:
+    return [text if text is None or text[19] == "." else f"{text[:19]}.000000{text[19:]}" for text in iso_texts(column)]
 
 
 def _number(number: Decimal) -> int | float | bytes:
@@ -115,13 +126,6 @@ def _from_number(cell: float | bytes) -> Decimal:
     return Decimal(cell.decode() if isinstance(cell, bytes) else repr(cell))
 
 
-_CELLS: Mapping[CellKind, Callable[[Any], Any]] = {
-    "decimal": _number,
-    "time": _sortable,
-    "texts": TO_TEXT["texts"],
-    "numbers": TO_TEXT["numbers"],
-    "json": TO_TEXT["json"],
-}
 _FROM_CELL: Mapping[CellKind, Callable[[Any], Any]] = {
     "bool": bool,
     "decimal": _from_number,

@@ -96,6 +96,10 @@ class UpsertingSink(FileSink):
     def _insert_waiting(self) -> None:
         """Insert what was kept back to be inserted together."""
 
+    def _keep_newest(self) -> None:
+        """Of the rows of each product, leave the newest."""
+        self._db.execute(self._named(KEEP_NEWEST))
+
     def _complete(self) -> None:
         """Make a finished database of the partial one, which holds all rows."""
 
@@ -131,7 +135,7 @@ class UpsertingSink(FileSink):
         self._insert_waiting()
         if self._writing:
             self._end()
-        self._db.execute(self._named(KEEP_NEWEST))
+        self._keep_newest()
         rows = self._db.execute("SELECT count(*) FROM products").fetchone()[0]
         self._complete()
         if self._updates:
