@@ -33,7 +33,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     qps: requests per second of the account, over all endpoints.
     ip_qps: requests per second of one public IP address, over all accounts behind it.
     accounts_per_ip: accounts that may use one IP address.
-    daily_calls: calls per endpoint and UTC day (accounts that are not on points yet).
+    daily_calls: calls per endpoint and UTC day; it ends with the first answer that reports points, which replace it.
     daily_points: points per UTC day; they trickle back at daily_points/1440 a minute.
     costs: points per call by path; overrides what the endpoint declares.
     login_interval: seconds between two getAccessToken calls.

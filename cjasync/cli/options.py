@@ -51,7 +51,8 @@ class Common(Struct, frozen=True):
         str | None, typer.Option(help="Accounts at this address a day; none lifts it.", rich_help_panel=_LIMITS)
     ] = None
     daily_calls: Annotated[
-        str | None, typer.Option(help="Calls a day of each interface; none lifts it.", rich_help_panel=_LIMITS)
+        str | None,
+        typer.Option(help="Calls a day of each interface, without points; none lifts it.", rich_help_panel=_LIMITS),
     ] = None
     daily_points: Annotated[str | None, typer.Option(help="Points a day; none lifts it.", rich_help_panel=_LIMITS)] = (
         None

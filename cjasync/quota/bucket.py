@@ -176,6 +176,7 @@ class Budget(Struct, frozen=True):
     """`cost` tokens of a day's `limit` (None: counted, not limited), of which `keep` stay for others.
 
     trickles: limit/1440 tokens come back every minute. offset: the day's end, in nanoseconds after midnight UTC.
+    until_points: the limit is for accounts without points, and ends when the server reports some.
     """
 
     key: str
@@ -185,6 +186,7 @@ class Budget(Struct, frozen=True):
     keep: int = 0
     trickles: bool = False
     offset: int = 0
+    until_points: bool = False
 
     new: ClassVar[type[BudgetState]] = BudgetState
 
@@ -207,7 +209,9 @@ class Budget(Struct, frozen=True):
 
     def in_force(self, state: BudgetState) -> int | None:
         """Tokens in a full bucket: the server's figure, or the plan's."""
-        return self.limit if state.limit is None else state.limit
+        if state.limit is not None:
+            return state.limit
+        return None if self.until_points and state.reported else self.limit
 
     def refill(self, state: BudgetState, now: int, wall: int) -> None:
         """What time has brought back."""

@@ -33,8 +33,7 @@ class Judge:
         elif not self._waits or verdict.resets_at > latest:
             bucket = verdict.bucket.split(":")[2]
             until = self._moment(verdict.resets_at)
-            lifts = "; accounts on points have none: daily_calls=None in the plan (--daily-calls none) lifts it"
-            hint = lifts if bucket == "calls" else ""
+            hint = "; daily_calls=None in the plan (--daily-calls none) lifts it" if bucket == "calls" else ""
             raise QuotaExhaustedError(
                 f"today's {bucket} are used up ({verdict.used} of {verdict.limit}) "
                 f"until {until:%Y-%m-%d %H:%M:%S} UTC{hint}",

@@ -70,9 +70,12 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
             claim.welcome(state, now)
         elif refusal.kind == "account":
             claim.turn_away(state)
-    if settlement.points is not None and booking.points is not None:
-        claim, state = claims[booking.points], states[booking.points]
-        _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
+    if settlement.points is not None:
+        if booking.calls is not None and settlement.points.total is not None:
+            states[booking.calls].reported = True
+        if booking.points is not None:
+            claim, state = claims[booking.points], states[booking.points]
+            _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
     if refusal is not None:
         for claim, state in zip(claims, states, strict=True):
             if BUCKETS.get(refusal.kind) == claim.scope:

@@ -214,7 +214,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
         spoken = {"kind": "rate", "limit": claim.limit, "per": claim.per // MICRO, "travel": claim.travel // MICRO}
     elif isinstance(claim, Budget):
         spoken = {"kind": "budget", "limit": claim.limit, "cost": claim.cost, "keep": claim.keep}
-        spoken |= {"trickles": claim.trickles, "offset": claim.offset // MICRO}
+        spoken |= {"trickles": claim.trickles, "offset": claim.offset // MICRO, "until_points": claim.until_points}
     else:
         spoken = {"kind": "seats", "limit": claim.limit, "account": claim.account, "stay": claim.stay // MICRO}
     return _stated({"key": claim.key, "scope": claim.scope, **spoken})

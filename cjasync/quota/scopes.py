@@ -70,7 +70,7 @@ class Scopes:
         if path != LOGIN:
             keep = int((plan.daily_calls or 0) * share)
             key = f"{self.prefix}calls:{path}"
-            claims.append(Budget(key, "calls", plan.daily_calls, keep=keep, offset=self.offset))
+            claims.append(Budget(key, "calls", plan.daily_calls, keep=keep, offset=self.offset, until_points=True))
         if cost := self.cost(endpoint):
             keep = int((plan.daily_points or 0) * share)
             key = self.prefix + "points"

@@ -57,8 +57,8 @@ class BudgetState(Struct, tag="budget", array_like=True):
 
     ends: wall time of the day's end. trickled: until when minutes have been credited. shut: nothing before this moment.
     limit: the server's own figure. newest: `charged` of the request whose report was the last one believed.
-    reported: whether the server has said what is left. hours: (hour since 1970, `charged` when it began), the last 25.
-    filled: the end of the day for which it was filled last. filled_at: when, on the `now` clock.
+    reported: whether the server has said what is left of the points. hours: (hour since 1970, `charged` when it began),
+    the last 25. filled: the end of the day for which it was filled last. filled_at: when, on the `now` clock.
     """
 
     charged: int = 0

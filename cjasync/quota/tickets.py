@@ -13,16 +13,18 @@ from cjasync.quota.facts import PointsInfo, Refusal
 class Booking:
     """All that one kind of request takes.
 
-    rates, points, seats: where in `claims` these are. states, cache: what its store keeps in its memory for it.
+    rates, calls, points, seats: where in `claims` these are. states, cache: what its store keeps in its memory for it.
     """
 
-    __slots__ = ("cache", "claims", "points", "rates", "seats", "states")
+    __slots__ = ("cache", "calls", "claims", "points", "rates", "seats", "states")
 
     def __init__(self, claims: tuple[Claim, ...]) -> None:
         self.claims: tuple[Any, ...] = claims
         self.rates = [n for n, claim in enumerate(claims) if isinstance(claim, Rate)]
-        self.points = next((n for n, claim in enumerate(claims) if claim.scope == "points"), None)
-        self.seats = next((n for n, claim in enumerate(claims) if claim.scope == "accounts"), None)
+        self.calls, self.points, self.seats = (
+            next((n for n, claim in enumerate(claims) if claim.scope == scope), None)
+            for scope in ("calls", "points", "accounts")
+        )
         self.states: list[Any] | None = None
         self.cache: Any = None
 

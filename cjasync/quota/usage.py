@@ -139,10 +139,11 @@ def estimate(scopes: Scopes, endpoint: Endpoint[Any], calls: int, usage: Usage, 
     limit, per = scopes.pace
     spacing = per / limit
     budgets = []
+    on_points = any(bucket.unit == "points" and bucket.source == "server" for bucket in usage.buckets)
     for claim in scopes.claims(endpoint):
         if isinstance(claim, Budget):
             known = next((b for b in usage.buckets if b.name == claim.key.split(":", 2)[2].replace(":", " ")), None)
-            bucket = known or describe(claim, BudgetState(), 0, wall)
+            bucket = known or describe(claim, BudgetState(reported=on_points), 0, wall)
             if bucket.limit is not None and bucket.remaining is not None:
                 if claim.cost > bucket.limit:
                     raise ConfigError(f"a call costs {claim.cost} {bucket.unit} and a day has {bucket.limit}")

@@ -218,7 +218,8 @@ class Limits:
         )
 
     def _charge(self, meter: Meter, path: str) -> None:
-        limit = meter.plan.daily_calls
+        on_points = meter.points is not None and self._settings.points_info
+        limit = None if on_points else meter.plan.daily_calls
         if limit is not None and meter.calls[path] >= limit:
             text = f"Too Many Requests, Sorry, you have reached the daily request limit ({limit} times/day)"
             raise Refusal(self._settings.daily_code, text, status=429, kind="daily")

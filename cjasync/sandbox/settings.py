@@ -32,7 +32,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ignored: parameters without any effect. zone_hours: the zone of text dates. twelve_hours: 12:xx is read as 00:xx.
     inclusive: whether time bounds belong to the range.
 
-    envelopes: the success shape of single paths. points_info: whether answers carry pointsInfo.
+    envelopes: the success shape of single paths. points_info: whether answers carry pointsInfo,
+    and points replace the daily count of calls.
     refusal_status: HTTP status of refused requests, 200 or 429. refusal_result: whether a QPS refusal has `result`.
     refusal_text: how refusals for speed begin ("Too much request" in older answers).
     points_code: 16900500 as seen live, 429 as documented. daily_code: of an exhausted daily count (always HTTP 429).

@@ -77,6 +77,13 @@ async def test_a_days_calls_are_counted_by_interface():
         assert await caller.code("product/list") == 200
 
 
+@pytest.mark.parametrize(("told", "code"), [(True, 200), (False, 1600200)])
+async def test_points_replace_the_count_of_a_days_calls_where_answers_report_them(told, code):
+    plan = Plan(qps=None, ip_qps=None, daily_calls=2)
+    async with embedded(products=1, plan=plan, points_info=told) as caller:
+        assert [await caller.code("product/list") for _ in range(3)] == [200, 200, code]
+
+
 @pytest.mark.parametrize(("quirk", "status", "code"), [({}, 200, 16900500), ({"points_code": 429}, 429, 429)])
 async def test_points_run_out_and_trickle_back(quirk, status, code):
     clock = Clock(START - START % 86_400)

@@ -626,6 +626,33 @@ def test_the_servers_figure_leads():
     run(main(), clock=clock)
 
 
+def test_the_daily_count_of_calls_ends_with_the_first_report_of_points():
+    """CJ has replaced one by the other; should it refuse for the count all the same, that is believed for the day."""
+    clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+    async def main():
+        lim = limiter(clock, qps=100, daily_calls=3)
+        for _ in range(2):
+            await send(lim)
+        assert (await lim.usage())["calls product/list"].limit == 3
+        (await lim.admit(LIST)).answered(PointsInfo(50_000, 150, 49_850))
+        calls = (await lim.usage())["calls product/list"]
+        assert (calls.limit, calls.used, calls.source) == (None, 3, "server")
+        estimate = await lim.estimate(FREE, 500)
+        assert (estimate.days, estimate.limited_by) == (1, "requests per second"), "also of an interface not yet called"
+        for _ in range(10):
+            await send(lim)
+        (await lim.admit(LIST)).refused(Refusal(kind="daily", limit=14))
+        with pytest.raises(QuotaExhaustedError) as caught:
+            await lim.admit(LIST)
+        assert (caught.value.bucket, caught.value.limit) == ("calls", 14)
+        clock.advance(12 * 3600)
+        for _ in range(15):
+            await send(lim)
+
+    run(main(), clock=clock)
+
+
 def test_waiting_is_no_use_of_points():
     """Whoever waits asks again and again; neither the chart of hours nor the next report may count that."""
     clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))

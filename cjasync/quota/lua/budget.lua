@@ -1,4 +1,7 @@
-local function in_force(claim, found) return tonumber(found.limit) or claim.limit end
+local function in_force(claim, found)
+  local ours = not (claim.until_points and found.reported == '1') and claim.limit or nil
+  return tonumber(found.limit) or ours
+end
 
 local function refill(claim, key)
   local state, found = read(key)
@@ -93,6 +96,8 @@ end
 function Budget.settle(claim, key, job)
   if job.points and claim.scope == 'points' then
     reconcile(claim, key, job.points.total, job.points.remaining, job.charged)
+  elseif job.points and job.points.total and claim.scope == 'calls' then
+    write(key, { reported = 1 })
   end
   if job.refusal and SCOPES[job.refusal.kind] == claim.scope then exhaust(claim, key, job) end
 end
