@@ -14,6 +14,7 @@ WIDE, NARROW = 30, 3
 LEAST_SPREAD = 20  # the spread is taken for at least a 20th of the soonest answer
 FIRST_MARGIN, LARGEST_MARGIN = 10_000_000, 500_000_000
 FADE = 256  # answers in which a margin shrinks to a third
+MICRO = 1000  # margins are whole microseconds, as in Redis: what is rounded would double with every refusal
 
 
 class Delays(Struct, array_like=True):
@@ -44,7 +45,7 @@ class Delays(Struct, array_like=True):
         count = self.count = self.count + 1
         self.total += took
         if self.margin:
-            self.margin -= -(-self.margin // FADE)
+            self.margin -= -(-self.margin // (FADE * MICRO)) * MICRO
         if count == 1 or took < self.least:
             self.least = took
             self._conclude()

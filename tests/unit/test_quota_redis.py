@@ -74,13 +74,17 @@ class Shop:
         return Redis(host="127.0.0.1", port=self.port)
 
 
+async def empty(port: int | None) -> Redis:
+    """A client of a server that holds nothing."""
+    client = Shop(port).client()
+    await client.flushall()
+    return client
+
+
 @pytest.fixture
 async def shop(server):
-    shop = Shop(server)
-    client = shop.client()
-    await client.flushall()
-    await client.aclose()
-    return shop
+    await (await empty(server)).aclose()
+    return Shop(server)
 
 
 def limiter(client: Redis, account: str = "me", on_exhausted: str = "raise", **plan) -> Limiter:
@@ -315,9 +319,9 @@ def test_a_day_ends_on_the_server_too():
 # The script and the Python arithmetic are two renderings of the same rules: whatever happens, they must agree.
 
 claims = st.builds(
-    lambda qps, per, calls, points, cost, keep, seats, me: (
+    lambda qps, per, calls, until_points, points, cost, keep, seats, me: (
         Seats("seats", me, seats),
-        Budget("calls", "calls", calls, keep=keep),
+        Budget("calls", "calls", calls, keep=keep, until_points=until_points),
         Budget("points", "points", points, cost, trickles=True),
         Rate("ip", "ip", qps + 1),
         Rate("account", "account", qps, per),
@@ -325,6 +329,7 @@ claims = st.builds(
     st.integers(1, 3),
     st.sampled_from([SECOND, SECOND // 2]),
     st.one_of(st.none(), st.integers(3, 12)),
+    st.booleans(),
     st.one_of(st.none(), st.integers(50, 300)),
     st.sampled_from([10, 50]),
     st.integers(0, 2),
@@ -385,9 +390,9 @@ class OnClockwork(RedisStore):
 
 @given(claims=claims, events=st.lists(event, max_size=25), answers_first=st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_the_script_and_the_arithmetic_agree(claims, events, answers_first):
+def test_the_script_and_the_arithmetic_agree(server, claims, events, answers_first):
     async def main():
-        client = fakeredis.FakeAsyncRedis()
+        client = await empty(server)
         store, desk, booking = OnClockwork(client=client), Clockwork(), Booking(claims)
         states = [claim.new() for claim in claims]
         marks: dict[int, int] = {}
@@ -439,10 +444,10 @@ turn = st.one_of(
 
 @given(limit=st.integers(1, 3), turns=st.lists(turn, min_size=5, max_size=40), schooling=st.integers(0, 40))
 @settings(max_examples=50, deadline=None)
-def test_the_script_lets_processes_take_turns_as_the_arithmetic_does(limit, turns, schooling):
+def test_the_script_lets_processes_take_turns_as_the_arithmetic_does(server, limit, turns, schooling):
     async def main():
         rate = Rate("r", "account", limit)
-        client, state, booking = fakeredis.FakeAsyncRedis(), rate.new(), Booking((rate,))
+        client, state, booking = await empty(server), rate.new(), Booking((rate,))
         store, desk, out = OnClockwork(client=client), Clockwork(), []
         jobs = [Settlement(booking, 1000 + n, "answered", desk.now, (40 + n * 7 % 11) * MS) for n in range(schooling)]
         if jobs:
