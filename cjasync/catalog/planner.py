@@ -189,7 +189,10 @@ class Planner:
             if state.after is None:
                 counted = sum(each.total for each in state.certificates)
                 timed = state.base.timed or state.facts.mode == "units"
-                state.add(Closing(state.end, counted, state.untimed, timed))
+                before = state.before or 0
+                # Totals were exact at the start if the server has counted further since.
+                none = state.untimed == 0 and state.untimed_sure and state.highest > before
+                state.add(Closing(state.end, before, counted, state.untimed, timed, none, state.newest))
                 return True
         if state.stage == "closing":
             state.stage = "hidden"

@@ -218,7 +218,7 @@ async def test_a_window_begins_only_when_all_of_it_can_be_paid():
 
 async def test_a_cj_that_is_down_is_given_time_and_then_reported(monkeypatch):
     monkeypatch.setattr("cjasync.catalog.asking.PATIENCE", 0.05)
-    fault = Fault("status", "product/list", nth=range(6, 10_000), status=503)
+    fault = Fault("status", "product/list", nth=range(8, 10_000), status=503)
     async with shop(faults=[fault], client={"options": None}) as (_, cj):
         with pytest.raises(UnavailableError):
             await drain(walk(cj.with_options(retries=0)))

@@ -13,7 +13,7 @@ from cjasync.catalog.planner import Planner
 from cjasync.catalog.planning import prices
 from cjasync.catalog.planning.borders import Settled, windows
 from cjasync.catalog.planning.cover import by_category, by_inventory, by_price
-from cjasync.catalog.planning.listing import Ask, Listing, Outgrown
+from cjasync.catalog.planning.listing import Ask, Listing, Outgrown, marks
 from cjasync.catalog.planning.question import (
     MAX_INVENTORY,
     MAX_PRICE,
@@ -95,8 +95,11 @@ def test_the_spine_comes_first_and_announces_its_burst() -> None:
     (head,) = planner.next(8)
     planner.feed(head.id, Answer(total=90_000, rows=tuple(Row(f"P{n}", n) for n in range(200))))
     (spine,) = planner.next(8)
-    assert (spine.page, spine.window) == (30, head.window)
+    assert (spine.page, spine.burst) == (30, 30)
     planner.feed(spine.id, Answer(total=90_000, rows=tuple(Row(f"Q{n}", 5800 + n) for n in range(200))))
+    (second,) = planner.next(8)  # of all products, as the first: had one more or less a create time, it would show
+    assert (second.page, second.created_to, second.window) == (2, None, spine.window)
+    planner.feed(second.id, Answer(total=90_000, rows=tuple(Row(f"S{n}", 200 + n) for n in range(200))))
     (page,) = planner.next(8)  # one page, until it is clear that the bounds mean what they should
     assert page.page == 29
     planner.feed(page.id, Answer(total=5999, rows=tuple(Row(f"R{n}", 5600 + n) for n in range(200))))
@@ -104,7 +107,7 @@ def test_the_spine_comes_first_and_announces_its_burst() -> None:
     assert [question.kind for question in more] == ["spine", *["page"] * 7]
     assert [question.page for question in more] == [30, *range(28, 21, -1)]
     assert more[0].burst == 30
-    assert more[1].burst == 27  # the first page has been read: neither total shows that anything moved since
+    assert more[1].burst == 26  # the first two pages have been read: no total shows that anything moved since
     assert planner.next(8) == []
     assert len(planner.next(10)) == 2
 
@@ -219,11 +222,30 @@ def test_windows_of_a_second_walk_leave_no_gap(gaps: list[int], counts: list[int
 
 
 def test_a_second_walk_cuts_at_full_pages() -> None:
-    marks = tuple((100 + 7 * n, 10 * n - n % 3) for n in range(1, 5))
-    certificate = Certificate(Region(None, 199), 49, 49, 5, 0, "seek", "constant", marks)
-    (first, second) = windows([certificate], FACTS, None, 500)
-    assert first == (None, 120, 30)
-    assert second == (121, 500, 19)
+    found = ((107, 9), (114, 18), (121, 30), (128, 38))  # a window has room for 40, but 38 do not fill their pages
+    certificate = Certificate(Region(None, 199), 59, 59, 6, 0, "seek", "constant", found)
+    assert windows([certificate], FACTS, None, 500) == ((None, 120, 30), (121, 500, 29))
+
+
+def test_marks_lie_where_pages_of_the_whole_walk_end() -> None:
+    times = [5 * n for n in range(30)]
+    assert marks(times, FACTS, rank=0) == ((50, 10), (100, 20))
+    assert marks(times, FACTS, rank=93) == ((35, 7), (85, 17), (135, 27))
+    assert marks([*range(8), *[8] * 7, *range(9, 20)], FACTS, rank=0) == ((8, 8), (14, 20))
+
+
+def test_doubtful_borders_are_mended_together_by_the_pages_read_before() -> None:
+    listing = Listing(Region(1, 2), FACTS)
+    for page, total in ((5, 50), (3, 50), (1, 50), (4, 49), (2, 49)):  # one was deleted after three answers
+        listing.take(page, reply(page, total))
+    steps = listing.finish(5)
+    (ask,) = next(steps)
+    assert (ask.page, ask.burst) == (3, 4)  # a row may have moved from page 4 to page 3, from page 2 to page 1
+    (ask,) = steps.send([reply(3, 49)])
+    assert ask.page == 1
+    with pytest.raises(StopIteration):
+        steps.send([reply(1, 49)])
+    assert (listing.proof, listing.repairs) == ("ordered", 2)
 
 
 @some

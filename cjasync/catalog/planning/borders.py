@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from cjasync.catalog.planning.question import Certificate, Facts
 
-LEAST = 0.5  # of a window; smaller ones are joined with the next
-
 
 class Settled:
     """The stretches of create time that are certified, so that a product of theirs that shows up again is known."""
@@ -35,32 +33,31 @@ class Settled:
 def windows(
     certificates: Sequence[Certificate], facts: Facts, start: int | None, end: int
 ) -> tuple[tuple[int | None, int, int], ...]:
-    """(start, end, rows) of windows from `start` to `end`, each close below full pages and one page short of the limit.
+    """(start, end, rows) of windows from `start` to `end` that take the fewest pages, each one page short of the limit.
 
     The page left free is for products that came since; a window that outgrows even that is cut again as it is read.
     """
-    marks = [
+    cuts: list[tuple[int | None, int]] = [(start, 0)]
+    cuts += [
         (moment, rows)
         for moment, rows in _marks(certificates)
         if rows and (start is None or moment > start) and moment <= end
     ]
     most = max(1, facts.reach - 1) * facts.size
+    fewest, before, first = [0], [0], 0  # for each cut: pages up to it, and the cut where its window begins
+    for n in range(1, len(cuts)):
+        while first < n - 1 and cuts[n][1] - cuts[first][1] > most:
+            first += 1
+        pages, at = min((fewest[k] + facts.pages(cuts[n][1] - cuts[k][1]), k) for k in range(first, n))
+        fewest.append(pages)
+        before.append(at)
     found: list[tuple[int | None, int, int]] = []
-    base, n = 0, 0
-    while n < len(marks):
-        best, best_waste, first = n, 1.0, n
-        while n < len(marks) and (n == first or marks[n][1] - base <= most):
-            rows = marks[n][1] - base
-            waste = -rows % facts.size / max(1, rows)
-            if n == first or (rows >= LEAST * most and waste <= best_waste) or marks[best][1] - base < LEAST * most:
-                best, best_waste = n, waste
-            n += 1
-        moment, count = marks[best]
-        found.append((start, moment - 1, count - base))
-        start, base, n = moment, count, best + 1
-    if found:
-        found[-1] = found[-1][0], end, found[-1][2]
-    return tuple(found)
+    n, until = len(cuts) - 1, end
+    while n:
+        (begin, rows), (_, all_rows) = cuts[before[n]], cuts[n]
+        found.append((begin, until, all_rows - rows))
+        n, until = before[n], (begin or 0) - 1
+    return tuple(reversed(found))
 
 
 def _marks(certificates: Sequence[Certificate]) -> list[tuple[int, int]]:

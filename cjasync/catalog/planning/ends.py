@@ -29,14 +29,18 @@ class Opening(Struct, frozen=True, tag="opening"):
 class Closing(Struct, frozen=True, tag="closing"):
     """The last question: the newest page, and the total after the walk.
 
-    counted: the sum of the certified totals. untimed: products without a create time at the start, if that is known.
-    timed: there can be none among those asked for.
+    before: the total before the walk. counted: the sum of the certified totals. untimed: products without a create
+    time at the start, if that is known. none: there certainly were none at the start. timed: there can be none among
+    those asked for. newest: the newest page, if it was read with the last window.
     """
 
     end: int
+    before: int
     counted: int
     untimed: int | None
     timed: bool
+    none: bool = False
+    newest: Reply | None = None
 
 
 def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -45,30 +49,20 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
     (head,) = yield [Ask(everything.region, 1, "head", burst=2)]
     everything.take(1, head)
     yield Learn({"before": head.total, "front": front_of(head, "asc")})
-    window = facts.window
     if head.total <= max(facts.size, facts.window - facts.size):  # with room for what may come
         if (yield from _all_at_once(everything, head, facts)):
             return
         if len(everything.keys) == head.total:  # and yet there is more
-            window = min(window, head.total)
-            yield Learn({"window": window, "capped": True})
+            yield Learn({"window": min(facts.window, head.total), "capped": True})
     begin, until, rows = job.borders[0] if job.borders else (job.start, job.end, head.total)
     shown = [moment for moment in head.times if moment is not None]
     if any(later < earlier for earlier, later in pairwise(shown)):
-        yield Spawn(Range(job.start, job.end, head.total))
+        yield Spawn(Range(job.start, job.end, head.total, last=True))
         raise Breach("plain", "the server does not sort by create time, oldest first")
-    # In the same breath, so that the difference is what has no create time, or came this second.
-    top = min(max(1, window // facts.size), max(1, facts.pages(rows)))
-    (spine,) = yield [Ask(Region(job.start, job.end), top, "spine")]
-    first = head_too = None
-    if not spine.error:
-        yield Learn({"untimed": head.total - spine.total})
-        first = spine if until == job.end else _up_to(until, spine, top, facts)
-        if first is not None and top > 1 and spine.total == head.total and len(shown) == len(head.times):
-            head_too = head  # what it says goes for the window as well: nothing came or went in between
-    yield Spawn(Range(begin, until, rows, first=first, head=head_too))
+    yield Spawn(Range(begin, until, rows, head=head, walk_end=job.end, last=until == job.end))
     for start, end, expected in job.borders[1:]:
-        yield Spawn(Range(start, end, expected))
+        yield Spawn(Range(start, end, expected, rank=rows, last=end == job.end))
+        rows += expected
 
 
 def _all_at_once(everything: Listing, head: Reply, facts: Facts) -> Steps:
@@ -136,23 +130,18 @@ def _ends_there(everything: Listing, head: Reply, newest: Reply | None) -> Steps
     return max(lower.total, upper.total) < head.total and lower.total + upper.total <= head.total
 
 
-def _up_to(end: int, spine: Reply, top: int, facts: Facts) -> Reply | None:
-    """What this page would have been with an earlier end, if that end lies on it."""
-    cut = sum(moment is not None and moment <= end for moment in spine.times)
-    if not cut or top == 1 or any(moment is None for moment in spine.times):
-        return None
-    total = (top - 1) * facts.size + cut  # or more, behind a full page: then the other pages' totals say so
-    return Reply(total, spine.keys[:cut], spine.times[:cut], spine.prices[:cut], spine.era, seq=spine.seq)
-
-
 def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
     """The newest page says how many products there are now, and whether some of them have no create time."""
-    (newest,) = yield [Ask(Region(), 1, "tail", "desc")]
+    newest = job.newest
+    if newest is None:
+        (newest,) = yield [Ask(Region(), 1, "tail", "desc")]
     front = front_of(newest, "desc")
     yield Learn({"after": newest.total} | ({"front": front} if front else {}))
-    if job.timed or (job.counted == newest.total and None not in newest.times and not facts.capped):
+    told = job.none or job.counted == newest.total
+    if job.timed or (told and None not in newest.times and not facts.capped):
         return
     # A server that stops counting somewhere hides them, as it hides how many there are.
-    uncounted = facts.capped or (not newest.exact and job.counted > newest.total)
+    stopped = not newest.exact and newest.total <= job.before
+    uncounted = facts.capped or (stopped and job.counted > newest.total)
     hidden = 0 if uncounted else (yield from count_untimed(job.end, newest, facts, job.untimed))
     yield Learn({"hidden": hidden, "sweep": uncounted or hidden > 0})

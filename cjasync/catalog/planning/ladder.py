@@ -45,13 +45,13 @@ def cut_anew(state: State) -> None:
         if isinstance(job, Opening) and state.before is not None:
             if len(old) > 1:
                 continue  # it has handed out what there is to do
-            job = Range(job.start, job.end, max(state.before, facts.window + 1))
+            job = Range(job.start, job.end, max(state.before, facts.window + 1), last=True)
         if isinstance(job, Range):
             if child and unread[-1].end + 1 == job.start:
                 before = unread.pop()
                 job = replace(job, start=before.start, rows=before.rows, seen_start=before.seen_start)
             child = task.end is not None
-            unread.append(replace(job, end=job.end if task.end is None else task.end))
+            unread.append(job if task.end is None else replace(job, end=task.end, last=False))
         else:
             state.add(job)
     if facts.mode == "units":
@@ -62,5 +62,5 @@ def cut_anew(state: State) -> None:
     for job in unread:
         start = job.start if job.start is None else whole.unit(job.start)[0]
         end = job.end if job.end == state.end else whole.unit(job.end + 1)[0] - 1
-        state.add(Range(start, end, job.rows, seen_start=job.seen_start and start == job.start))
+        state.add(Range(start, end, job.rows, seen_start=job.seen_start and start == job.start, last=job.last))
     state.end_at(state.end)

@@ -37,9 +37,10 @@ class Range(Struct, frozen=True, tag="range"):
     """Read everything created in [start, end]; about `rows` are there. The mode of the walk says how.
 
     known: keys of products created at `start`, in the server's order, that were read before, in `known_era`.
-    first: the last page within reach, if it was read already. head: page 1, read in the same breath, if nothing moved.
     density: rows per second before `start`, for the modes that have to guess where a window ends.
     seen_start: a product was certainly created at `start`.
+    head: the first page of all products, for the window that begins with it. walk_end: where the walk ends, then.
+    rank: about so many products were created before `start`. last: the walk ends with it.
     """
 
     start: int | None
@@ -47,10 +48,12 @@ class Range(Struct, frozen=True, tag="range"):
     rows: int
     known: tuple[int, ...] = ()
     known_era: int = 0
-    first: Reply | None = None
     density: float | None = None
     seen_start: bool = False
     head: Reply | None = None
+    walk_end: int | None = None
+    rank: int = 0
+    last: bool = False
 
 
 class Unit(Struct, frozen=True, tag="unit"):
@@ -116,11 +119,12 @@ class Outgrown(Exception):
 class Listing:
     """What has been read of one region, page by page."""
 
-    def __init__(self, region: Region, facts: Facts, sort: Sort = "asc", floor: int = 0) -> None:
+    def __init__(self, region: Region, facts: Facts, sort: Sort = "asc", rank: int = 0) -> None:
         self.region = region
+        self.rank = rank  # products before the region, if it is a stretch of time
         self.facts = facts
         self.sort = sort
-        self.floor = floor  # pages up to here are known from elsewhere
+        self.floor = 0  # pages up to here are known from elsewhere
         self.totals: dict[int, tuple[int, int]] = {}  # page -> (total, era) of its last reading
         self.heard: dict[int, int] = {}  # page -> number of the answer that its last reading was
         self.history: dict[int, int] = {}  # number of an answer -> total
@@ -131,6 +135,7 @@ class Listing:
         self.steady = True
         self.asked = 0
         self.repairs = 0
+        self.newest: Reply | None = None  # the newest page of all products, which may stand for the last one
 
     def take(self, page: int, reply: Reply, rows: int | None = None, total: int | None = None) -> None:
         """Note a reading of `page`; of its rows only the first `rows`, where it was read with a later end."""
@@ -144,6 +149,31 @@ class Listing:
         self.heard[page] = reply.seq
         self.history[reply.seq] = count
         self.asked += 1
+
+    def end_with(self, newest: Reply) -> None:
+        """Note the newest page of all products, newest first."""
+        self.newest = newest
+        self.keys.update(
+            (item, moment)
+            for item, moment in zip(newest.keys, newest.times, strict=True)
+            if moment is not None and moment <= (self.region.end or moment) and moment >= (self.region.start or moment)
+        )
+
+    def ends_after(self, page: int) -> bool:
+        """Is all that lies behind `page` surely on the newest page of all?
+
+        That one shows everything that is newer than its oldest row. Or else nothing moved, and nothing is missing.
+        """
+        newest = self.newest
+        if newest is None or page not in self.spans:
+            return False
+        shown = [moment for moment in newest.times if moment is not None]
+        if min(shown) < self.spans[page][1] <= max(shown):
+            return True
+        if not min(self.history) < newest.seq < max(self.history):
+            return False
+        total, era = self.totals[page]
+        return self.unmoved and newest.era == era and len(self.keys) == total
 
     def evident(self, page: int) -> bool:
         """Do the answers prove that nothing fell between `page` and the next? Not across a pause.
@@ -175,7 +205,7 @@ class Listing:
         while self.totals and self.repairs < MAX_REPAIRS:
             top = max(self.totals)
             total = self.totals[top][0]
-            if total <= top * self.facts.size:
+            if total <= top * self.facts.size or self.ends_after(top):
                 return
             if top >= self.facts.reach:
                 raise Outgrown(total)
@@ -183,29 +213,39 @@ class Listing:
             yield from self.join()
 
     def join(self) -> Steps:
-        """Read pages again, in pairs, until nothing can have fallen between any two that were read."""
+        """Read pages again until nothing can have fallen between any two that were read."""
         self.joints.update(page for page in self.totals if self.evident(page))
         while self.repairs < MAX_REPAIRS:
-            doubtful = next((page for page in self.totals if page + 1 in self.totals and page not in self.joints), None)
-            if doubtful is None:
+            doubtful = [page for page in self.totals if page + 1 in self.totals and page not in self.joints]
+            if not doubtful:
                 return
             yield from self.mend(doubtful)
 
-    def mend(self, page: int) -> Steps:
-        """Read what is needed to join `page` and the next.
+    def mend(self, doubtful: list[int]) -> Steps:
+        """Read what is needed to join each of these pages with the next.
 
-        A joint once proved stays: between two readings of one page a product would have to pass a whole page of
-        others to escape both. That can happen only during a long pause, after which everything is read again.
+        Of two pages the one read earlier is read again; both, if there was a pause since. A joint once proved stays:
+        between two readings of one page a product would have to pass a whole page of others to escape both. That can
+        happen only during a long pause, after which everything is read again.
         """
-        self.repairs += 1
-        (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
-        if low_era == high_era or abs(low - high) < self.facts.size // 2:
-            yield from self.ask([page + 1], "repair", burst=2)
-            if page not in self.joints:  # nor does it go with the last reading of `page`
-                yield from self.ask([page], "repair")
-        else:
+        self.repairs += len(doubtful)
+        if any(self._drifted(page) for page in doubtful):
             self.joints.clear()
             yield from self.ask(sorted(self.totals, reverse=True), "repair")
+            return
+        pairs = {each for page in doubtful for each in (page, page + 1)}
+        first = min(doubtful[0], doubtful[0] + 1, key=self.heard.__getitem__)
+        yield from self.ask([first], "repair", burst=len(pairs))
+        era = self.totals[first][1]
+        left = [page for page in doubtful if page not in self.joints]
+        earlier = {min(page, page + 1, key=self.heard.__getitem__) for page in left}
+        stale = {each for page in left for each in (page, page + 1) if self.totals[each][1] != era}
+        yield from self.ask(sorted((earlier | stale) - {first}, reverse=True), "repair")
+
+    def _drifted(self, page: int) -> bool:
+        """Was there a pause between this page and the next, and a change so large that others may be affected?"""
+        (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
+        return low_era != high_era and abs(low - high) >= self.facts.size // 2
 
     @property
     def unmoved(self) -> bool:
@@ -250,18 +290,19 @@ class Listing:
             repaired=self.repairs,
             mode=mode,
             proof=self.proof,
-            marks=marks(self.times, self.facts) if self.region.timed else (),
+            marks=marks(self.times, self.facts, self.rank) if self.region.timed else (),
         )
         return Certified(certificate, self.keys)
 
 
-def marks(times: list[int], facts: Facts) -> tuple[tuple[int, int], ...]:
-    """For every page, the last moment before its border at which a window could end, and the rows before it."""
+def marks(times: list[int], facts: Facts, rank: int) -> tuple[tuple[int, int], ...]:
+    """For every page border of the walk, the last moment before it at which a window could end, and the rows before.
+
+    rank: products of the walk before these. The rows are counted from here.
+    """
     ordered = sorted(times)
     found: dict[int, int] = {}
-    for border in range(facts.size, len(ordered) + 1, facts.size):
-        if border == len(ordered):
-            break
+    for border in range(facts.size - rank % facts.size, len(ordered), facts.size):
         moment = facts.unit(ordered[border])[0]
         before = border
         while before and ordered[before - 1] >= moment:

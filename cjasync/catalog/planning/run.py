@@ -8,11 +8,12 @@ from typing import Any
 from cjasync.catalog.planning.cover import unit
 from cjasync.catalog.planning.ends import Closing, Opening, closing, opening
 from cjasync.catalog.planning.guess import blind, plain
+from cjasync.catalog.planning.keyset import keyset
 from cjasync.catalog.planning.listing import Ask, Effect, Range, Steps
 from cjasync.catalog.planning.question import Reply
 from cjasync.catalog.planning.state import Task
 from cjasync.catalog.planning.untimed import Hidden, hidden
-from cjasync.catalog.planning.windows import keyset, seek
+from cjasync.catalog.planning.windows import seek
 
 STRIDE = 1 << 20  # questions of one task are numbered from task.id * STRIDE on
 

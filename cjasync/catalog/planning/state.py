@@ -39,9 +39,10 @@ class State(Struct):
     readable_ids: the ids on the first page all carry a create time. times_shown: some row showed its own.
     price_bins: timed products per price bin. short: how often a question was answered with too few rows.
     in_vain: answers since the last one that brought something new.
-    highest: the highest total that the server has given. untimed: products without a create time, as the first two
-    answers have it. front: the order that begins with them. hidden: how many there are at the end. sweep: whether to
-    look for them.
+    highest: the highest total that the server has given. untimed: products without a create time when it began;
+    untimed_sure: the totals behind that held still. newest: the newest page, if it was read with the last window.
+    front: the order that begins with products without a create time. hidden: how many there are at the end. sweep:
+    whether to look for them.
     """
 
     base: Region
@@ -63,6 +64,8 @@ class State(Struct):
     after: int | None = None
     highest: int = 0
     untimed: int | None = None
+    untimed_sure: bool = False
+    newest: Reply | None = None
     front: Sort | None = None
     hidden: int = 0
     sweep: bool = False

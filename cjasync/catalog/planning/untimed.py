@@ -18,6 +18,7 @@ from cjasync.catalog.planning.question import Certificate, Facts, Proof, Region,
 BANDS_AT_ONCE = 16
 SWEEPS = 3
 COUNTS = 4  # at most
+COUNT = 3  # questions of one
 
 
 class Hidden(Struct, frozen=True, tag="hidden"):
@@ -41,28 +42,31 @@ def front_of(page: Reply, sort: Sort) -> Sort | None:
     return sort if page.times and page.times[0] is None else None
 
 
-def count_untimed(end: int, newest: Reply, facts: Facts, before: int | None = None) -> Steps:
+def count_untimed(end: int, newest: Reply | None, facts: Facts, before: int | None = None) -> Steps:
     """All products, less those created up to `end`, less those created later. `newest`: the newest page of all.
 
-    What comes or goes between the answers looks like one too few or too many, so two counts in a row must agree, of
-    which `before` may be the first; where none do, the highest stands: to look for what is not there costs little, to
-    overlook it much.
+    What comes or goes between the answers looks like one too few or too many, so they are asked in one burst, and two
+    counts in a row must agree, of which `before` may be the first; where none do, the highest stands: to look for what
+    is not there costs little, to overlook it much.
     """
     counts = [] if before is None else [max(0, before)]
-    asked = len(counts)
-    while len(counts) < COUNTS + asked:
-        if len(counts) > asked:
-            (newest,) = yield [Ask(Region(), 1, "newest", "desc")]
+    known, count = len(counts), 0
+    for _ in range(COUNTS):
+        if newest is None:
+            (newest,) = yield [Ask(Region(), 1, "newest", "desc", burst=COUNT)]
         later = [moment for moment in newest.times if moment is not None and moment > end]
         asks = [Ask(Region(end=end), 1, "newest", "desc")]
         in_order = facts.mode in ("seek", "keyset")
         if not in_order or not any(moment is not None and moment <= end for moment in newest.times):
             asks.append(Ask(Region(start=end + 1), 1, "newest"))
         timed, *after = yield asks
-        counts.append(max(0, newest.total - timed.total - (after[0].total if after else len(later))))
-        if counts[-2:-1] == counts[-1:]:
-            return counts[-1]
-    return max(counts[asked:])
+        count = max(0, newest.total - timed.total - (after[0].total if after else len(later)))
+        if timed.era == newest.era:
+            counts.append(count)
+            if counts[-2:-1] == counts[-1:]:
+                return count
+        newest = None
+    return max(counts[known:], default=count)
 
 
 def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -92,7 +96,7 @@ def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:
             requests, sure = requests + asked, sure and certain
         keys |= found
         if count is not None and len(found) != count:
-            (newest,) = yield [Ask(Region(), 1, "newest", "desc")]
+            (newest,) = yield [Ask(Region(), 1, "newest", "desc", burst=COUNT)]
             count = yield from count_untimed(job.end, newest, facts, count)
             requests += 1
             if len(found) > count and not newest.exact:

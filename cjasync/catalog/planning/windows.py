@@ -1,36 +1,46 @@
-"""Windows cut by create time: the modes SEEK and KEYSET, for a server that sorts by it and shows it.
+"""Windows cut by create time: the mode SEEK, for a server that sorts by it and shows it.
 
 SEEK asks for the last page that one question can reach, first: its last row is where the next window begins, so no
 question is spent on finding borders, and the next window can start while this one is read. The other pages then carry
 a closed end, so that their totals prove the window. The next window begins at the second that was cut, inclusive.
-KEYSET goes on from the last row of every single page: slower, but each page is one atomic reading.
+The newest page of all products, which every walk asks for at its end, stands for the last page of the last window.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 
 from msgspec.structs import replace
 
 from cjasync.catalog.planning.bounds import calibrate, check_inside, check_rows, unsorted
 from cjasync.catalog.planning.cover import Cover, seen_prices
-from cjasync.catalog.planning.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps
-from cjasync.catalog.planning.question import Certificate, Facts, Region, Reply
+from cjasync.catalog.planning.keyset import chain, known_times
+from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.planning.question import Facts, Region, Reply
 
 FEW_PAGES = 4  # of one second that are read without asking first how large it is
+LEAST_PAGES = 4  # of a window whose first ones serve to count what has no create time
 SPARE = 8  # products of a second: more will not vanish while two windows are read in one go
 TRIES = 12  # spine questions of one window while the window size or the count is found out
 
 
 def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     """Read [job.start, job.end], or as much of it as one question reaches, and hand on the rest."""
-    whole = Listing(Region(job.start, job.end), facts)
-    spine, top = yield from _last_page(whole, job, facts)
+    whole = Listing(Region(job.start, job.end), facts, rank=job.rank)
+    first: tuple[int, Reply] | None = None
+    heads: dict[int, Reply] = {}
+    if job.head is not None:
+        first, heads = yield from _beside_head(job, job.head, facts)
+    elif job.last and facts.checked and 0 < job.rows <= facts.window:
+        done, first = yield from _last_window(job, facts, categories)
+        if done:
+            return
+    spine, top = yield from _last_page(whole, job, facts, first)
     if spine.exact and spine.total <= top * facts.size:
-        if job.head is not None and top > 1:
-            whole.take(1, job.head, total=spine.total)
-        yield from _settle(whole, top, facts, categories, job.start if job.seen_start else None)
+        _take_heads(whole, heads, top, spine.total)
+        yield from settle(whole, top, facts, categories, job.start if job.seen_start else None)
         return
     moments = known_times(spine)
     if not moments:
@@ -38,19 +48,20 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     start, stop = facts.unit(moments[-1])
     cut = bisect_left(moments, start)
     seen_start = start == moments[-1]
-    closed = Listing(Region(job.start, start - 1), facts)
+    closed = Listing(Region(job.start, start - 1), facts, rank=job.rank)
     if not seen_start and not facts.checked_start:
         yield from calibrate((moments[-1], *moments), facts)
     if cut:
         below = (top - 1) * facts.size + cut
-        yield Spawn(Range(start, job.end, _left(spine.total - below, facts), seen_start=seen_start))
+        yield Spawn(_rest(job, start, spine, below, facts, seen_start=seen_start))
         closed.take(top, spine, cut, below)
-        yield from _close(closed, top, below, job, moments, facts, categories)
+        _take_heads(closed, heads, top, below)
+        yield from _close(closed, top, job, moments, facts, categories)
         return
     # The last page lies inside one second, which begins on an earlier one.
     if not facts.checked:
-        (first,) = yield [Ask(whole.region, 1)]
-        if any(moment is not None and moment > start for moment in first.times):
+        (oldest,) = yield [Ask(whole.region, 1)]
+        if any(moment is not None and moment > start for moment in oldest.times):
             raise Breach("plain", "the server does not sort by create time, oldest first")
         yield from calibrate((moments[-1], *moments), facts)
     below = 0
@@ -66,27 +77,111 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
             yield from calibrate((moments[-1], *moments), facts)
     if not below or second.total > facts.window:
         if stop < job.end:
-            yield Spawn(Range(stop + 1, job.end, _left(spine.total - below - second.total, facts)))
+            yield Spawn(_rest(job, stop + 1, spine, below + second.total, facts))
         if closed.totals:
-            yield from _settle(closed, facts.pages(below), facts, categories, None)
+            yield from settle(closed, facts.pages(below), facts, categories, None)
         yield from second.read(seen_prices(spine))
         yield second.certified()
         return
     top, known = yield from _back_to(start, whole, closed, spine, top)
     if closed.totals[top][0] != below:
         yield from calibrate((moments[-1], *moments), facts)
-    rest = Range(start, job.end, _left(spine.total - below, facts), seen_start=seen_start)
+    rest = _rest(job, start, spine, below, facts, seen_start=seen_start)
     yield Spawn(replace(rest, known=known, known_era=spine.era))
-    yield from _close(closed, top, below, job, moments, facts, categories)
+    _take_heads(closed, heads, top, below)
+    yield from _close(closed, top, job, moments, facts, categories)
 
 
-def _last_page(whole: Listing, job: Range, facts: Facts) -> Steps:
-    """The last page within reach, found from what is expected; the window shrinks where the server refuses."""
-    reach, expected, first = facts.reach, job.rows, job.first
+def _rest(job: Range, start: int, spine: Reply, before: int, facts: Facts, *, seen_start: bool = False) -> Range:
+    """What is left behind the first rows, `before`; how much, a server that stops counting leaves open."""
+    expected = facts.window + 1 if facts.capped else max(0, spine.total - before)
+    return Range(start, job.end, expected, seen_start=seen_start, rank=job.rank + before, last=job.last)
+
+
+def _beside_head(job: Range, head: Reply, facts: Facts) -> Steps:
+    """Ask for the last page within reach next to pages of all products: the difference is what has no create time.
+
+    It is sure where one of the two totals was the same before and after the other. Returns the last page with its
+    number, as the window's end leaves it, and the first pages, if they go for the window as well: nothing moved.
+    """
+    top = min(facts.reach, max(1, facts.pages(job.rows)))
+    (spine,) = yield [Ask(Region(job.start, job.walk_end), top, "spine", burst=top)]
+    kept = spine if spine.error or job.end == job.walk_end else _up_to(job.end, spine, top, facts)
+    last = None if kept is None else (top, kept)
+    joined = head.era == spine.era
+    if spine.error or top <= LEAST_PAGES or None in head.times:
+        if joined and not spine.error:
+            yield Learn({"untimed": head.total - spine.total})
+        still = joined and head.total == spine.total and None not in head.times
+        return last, {1: head} if still and last is not None else {}
+    (second,) = yield [Ask(Region(), 2, burst=top - 1)]
+    heads = {1: head, 2: second}
+    still = joined and head.total == second.total and second.era == spine.era
+    if not still:
+        (third,) = yield [Ask(Region(job.start, job.walk_end), 3, burst=top - 2)]
+        heads = {2: second, 3: third}
+        still = third.total == spine.total and third.era == spine.era
+    if second.era == spine.era:
+        yield Learn({"untimed": second.total - spine.total, "untimed_sure": still})
+    return last, heads if still and last is not None else {}
+
+
+def _take_heads(listing: Listing, heads: dict[int, Reply], top: int, total: int) -> None:
+    """Note the first pages, read with an open end while nothing moved; the page below the last is to try the end."""
+    for page, reply in heads.items():
+        if page < top - 1:
+            listing.take(page, reply, total=total)
+
+
+def _up_to(end: int, spine: Reply, top: int, facts: Facts) -> Reply | None:
+    """What this page would have been with an earlier end, if that end lies on it."""
+    cut = sum(moment is not None and moment <= end for moment in spine.times)
+    if not cut or top == 1 or any(moment is None for moment in spine.times):
+        return None
+    total = (top - 1) * facts.size + cut  # or more, behind a full page: then the other pages' totals say so
+    return replace(
+        spine, total=total, exact=True, keys=spine.keys[:cut], times=spine.times[:cut], prices=spine.prices[:cut]
+    )
+
+
+def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
+    """Read the rest of the walk, but with the newest page of all for its last.
+
+    Returns whether that could be done; if not, a page that was read with its number.
+    """
+    listing = Listing(Region(job.start, job.end), facts, rank=job.rank)
+    top = facts.pages(job.rows) - 1
+    if top:
+        (spine,) = yield [Ask(listing.region, top, "spine", burst=top + 1)]
+        if spine.error or not spine.exact or spine.total > facts.window:
+            return False, (top, spine)
+        yield from check_rows(spine, listing.region, known_times(spine), facts)
+        listing.take(top, spine)
+    if not top or listing.total > top * facts.size:
+        (newest,) = yield [Ask(Region(), 1, "last", "desc", burst=max(1, top))]
+        yield Learn({"newest": newest})
+        shown = [moment for moment in newest.times if moment is not None]
+        if shown and len(shown) == len(newest.times) and all(a >= b for a, b in pairwise(shown)):
+            listing.end_with(newest)
+            if not top and job.start is not None and shown[-1] < job.start <= shown[0]:
+                listing.take(1, newest, 0, len(listing.keys))
+    if not listing.totals:
+        return False, None
+    yield from settle(listing, max(1, top), facts, categories, job.start if job.seen_start else None)
+    return True, None
+
+
+def _last_page(whole: Listing, job: Range, facts: Facts, first: tuple[int, Reply] | None) -> Steps:
+    """The last page within reach, found from what is expected; the window shrinks where the server refuses.
+
+    first: a page that was read already, with its number.
+    """
+    reach, expected = facts.reach, job.rows
     for _ in range(TRIES):
         top = min(reach, max(1, facts.pages(expected)))
         if first is not None:
-            reply, first = first, None
+            top, reply = first
+            first = None
         else:
             (reply,) = yield [Ask(whole.region, top, "spine", burst=top)]
         if reply.error:
@@ -128,12 +223,9 @@ def _back_to(start: int, whole: Listing, closed: Listing, spine: Reply, top: int
     return first, tuple(keys[cut:]) if all(whole.evident(page) for page in pages) else ()
 
 
-def _close(
-    closed: Listing, top: int, below: int, job: Range, moments: list[int], facts: Facts, categories: Sequence[str]
-) -> Steps:
+def _close(closed: Listing, top: int, job: Range, moments: list[int], facts: Facts, categories: Sequence[str]) -> Steps:
     """Read the closed window below the spine page, and see that its bounds do what they should."""
-    if job.head is not None and top > 1:
-        closed.take(1, job.head, total=below)
+    below = closed.totals[top][0]
     skipped = min(_skippable(job, closed.totals[top][1], facts), top - 1)
     if skipped > 0:
         closed.floor = skipped
@@ -154,7 +246,7 @@ def _close(
             yield from calibrate((moments[-1], *moments), facts)
         elif not facts.checked and not facts.at_lunch(closed.region.end):
             yield Learn({"checked": True})
-    yield from _settle(closed, top, facts, categories, job.start if job.seen_start else None)
+    yield from settle(closed, top, facts, categories, job.start if job.seen_start else None)
 
 
 def _skippable(job: Range, era: int, facts: Facts) -> int:
@@ -168,7 +260,7 @@ def _skippable(job: Range, era: int, facts: Facts) -> int:
     return pages if spare >= SPARE and job.known_era == era else pages - 1
 
 
-def _settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None) -> Steps:
+def settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None) -> Steps:
     """Read the rest, certify; where numbered pages do not suffice, go through the region page by page."""
     region = listing.region
     try:
@@ -194,89 +286,4 @@ def _settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str],
         return
     if facts.mode == "seek":
         yield Learn({"unstable": 1})
-    yield from _chain(region, facts, listing, categories, seen=seen_start is not None)
-
-
-def keyset(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
-    """As `seek`, but every page of the window begins where the one before ended."""
-    region = Region(job.start, job.end)
-    if job.rows > facts.window:
-        (spine,) = yield [Ask(region, facts.reach, "spine")]
-        if spine.error:
-            yield Spawn(Range(job.start, job.end, job.rows))
-            return
-        moments = known_times(spine)
-        start = replace(facts, noon=True).unit(moments[-1])[0] if moments else None
-        if start is not None and len(spine.keys) == facts.size and (job.start is None or start > job.start):
-            rest = Range(start, job.end, max(1, spine.total - facts.window), seen_start=start == moments[-1])
-            yield Spawn(rest)
-            region = Region(job.start, start - 1)
-    yield from _chain(region, facts, Listing(region, facts), categories, seen=job.seen_start)
-
-
-def _chain(region: Region, facts: Facts, listing: Listing, categories: Sequence[str], *, seen: bool) -> Steps:
-    """Page after page by create time, each from the last row of the one before; a crowded second by itself.
-
-    seen: a product was certainly created at the region's start.
-    """
-    at, requests, left, uncounted, found = region.start, listing.asked, 0, False, set(listing.keys)
-    end = region.end
-    assert end is not None
-    while at is None or at <= end:
-        (reply,) = yield [Ask(Region(at, end), 1, "keyset")]
-        requests += 1
-        moments = known_times(reply)
-        if not facts.checked_start and at == region.start and len(reply.keys) == facts.size:
-            (newest,) = yield [Ask(Region(at, end), 1, "bounds", "desc")]
-            if set(newest.keys) == set(reply.keys):
-                raise Breach(unsorted(facts), "both orders begin with the same products")
-            yield from calibrate((moments[-1], *moments), facts)
-        if seen and at is not None and not facts.checked_start and moments[:1] != [at]:
-            yield from calibrate((at, *moments), facts)
-        yield from check_rows(reply, Region(at, end), moments, facts)
-        found.update(reply.keys)
-        if len(reply.keys) < facts.size:
-            break
-        start, stop = facts.unit(moments[-1])
-        if at is not None and start <= at:
-            second = Cover(Region(start, min(stop, end)), facts, categories)
-            yield from second.look()
-            if second.total < facts.size:
-                yield from calibrate((moments[-1], *moments), facts)
-            yield from second.read(seen_prices(reply))
-            found.update(second.keys)
-            requests += second.requests
-            left += second.missing
-            uncounted = uncounted or second.uncounted
-            at, seen = stop + 1, False
-        else:
-            at, seen = start, start == moments[-1]
-    certificate = Certificate(
-        region=region,
-        total=len(found) + left,
-        rows=len(found),
-        requests=requests,
-        repaired=listing.repairs + (1 if facts.mode == "seek" else 0),
-        mode="keyset",
-        proof="uncounted" if uncounted else "none" if left else "atomic",
-    )
-    yield Certified(certificate, found)
-
-
-def _left(rows: int, facts: Facts) -> int:
-    """What to expect behind a window; a server that stops counting leaves that open."""
-    return facts.window + 1 if facts.capped else max(0, rows)
-
-
-def known_times(reply: Reply) -> list[int]:
-    """The rows' create times; a hidden one counts as the one before it (it lies there in the list)."""
-    shown = [moment for moment in reply.times if moment is not None]
-    if not shown:
-        if reply.keys:
-            raise Breach("blind", "rows hide their create time")
-        return []
-    moments, last = [], shown[0]
-    for moment in reply.times:
-        last = last if moment is None else moment
-        moments.append(last)
-    return moments
+    yield from chain(region, facts, listing, categories, seen=seen_start is not None)
