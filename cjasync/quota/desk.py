@@ -12,6 +12,7 @@ from cjasync.errors import StoreError
 from cjasync.quota.bucket import SECOND
 from cjasync.quota.facts import PointsInfo, Refusal
 from cjasync.quota.ledger import Settlement
+from cjasync.quota.parents import left_to_the_parent
 from cjasync.quota.scopes import Scopes
 from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Ticket
@@ -50,6 +51,7 @@ class Desk:
         self._backlog = []
         self._timer = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        left_to_the_parent(self._writer)
         self._writer = None
 
     def on_sent(self, ticket: Ticket) -> None:

@@ -21,6 +21,7 @@ from cjasync.quota.bucket import SECOND
 from cjasync.quota.desk import Desk
 from cjasync.quota.judge import Judge
 from cjasync.quota.line import NEVER, Line, Waiter
+from cjasync.quota.parents import left_to_the_parent
 from cjasync.quota.scopes import Scopes
 from cjasync.quota.state import Exhausted
 from cjasync.quota.store import QuotaStore
@@ -79,6 +80,7 @@ class Limiter:
 
     def forked(self) -> None:
         """In a child process: whoever waits, waits in the parent."""
+        left_to_the_parent(self._server)
         self._desk.renew()
         self._begin()
 

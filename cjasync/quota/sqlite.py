@@ -23,6 +23,7 @@ from cjasync.quota.bucket import SECOND, Claim
 from cjasync.quota.database import Database
 from cjasync.quota.keeper import Keeper
 from cjasync.quota.ledger import Settlement, book, settle
+from cjasync.quota.parents import left_to_the_parent
 from cjasync.quota.places import boot_id, default_path
 from cjasync.quota.state import Blocked, Exhausted, NotBefore, State
 from cjasync.quota.tickets import Booking, Ticket
@@ -149,6 +150,7 @@ class SQLiteStore:
         """In a child process: begin anew."""
         self._file.forked()
         self._keeper = Keeper()
+        left_to_the_parent(self._opening, self._tidying)
         self._opening = self._tidying = None
 
     def _transact(self, work: Callable[..., T], *args: Any) -> T | None:

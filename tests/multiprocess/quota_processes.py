@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import mmap
 import os
@@ -100,9 +101,10 @@ async def fork(path: str) -> None:
 
 
 def in_child(lim: Limiter, times: int = 20) -> int:
-    """The inherited limiter goes on in a loop of its own."""
+    """The inherited limiter goes on in a loop of its own, and the parent's tasks do nothing there."""
 
     async def book() -> None:
+        asyncio.get_running_loop().call_later(0.05, gc.collect)
         for _ in range(times):
             (await lim.admit(LIST)).answered()
         await lim.aclose()
@@ -118,6 +120,7 @@ async def fork_while_waiting(path: str) -> None:
     ready()
     waiting = [asyncio.create_task(lim.admit(LIST)) for _ in range(8)]
     await asyncio.sleep(0.2)
+    gc.disable()
     child = os.fork()
     if child == 0:
         code = 1
