@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio.constants
+import os
+import traceback
 from collections.abc import Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -12,6 +15,12 @@ import pytest
 from aioresponses import aioresponses
 
 pytest_plugins = ["tests.written"]
+
+# All loops run in debug mode, those of processes too. Noting where each task, future and handle was made costs more
+# than all its checks together, so nothing is noted: raise the 0 to see where something was made that was left behind.
+os.environ["PYTHONASYNCIODEBUG"] = "1"
+asyncio.constants.DEBUG_STACK_DEPTH = 0  # type: ignore[misc]
+traceback.extract_stack.__defaults__ = (None, 0)  # what tasks and futures call
 
 
 class _Mocked(aioresponses):

@@ -91,17 +91,31 @@ def cjasync():
     return run
 
 
+# In debug mode asyncio tells on stderr what took long, as anything may on a busy machine.
+QUIETLY = """
+import logging, runpy
+logging.getLogger("asyncio").setLevel(logging.ERROR)
+runpy.run_module("cjasync.cli", run_name="__main__", alter_sys=True)
+"""
+
+
 def hear_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
-def started():
+def program():
+    """How a process of its own is started, before its arguments."""
+    return [sys.executable, "-c", QUIETLY]
+
+
+@pytest.fixture
+def started(program):
     """Starts a command in a process of its own, which hears Ctrl-C even where these tests run in the background."""
     processes = []
 
     def start(*arguments, **options):
-        command = [sys.executable, "-m", "cjasync.cli", *map(str, arguments)]
+        command = [*program, *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(command, text=True, preexec_fn=hear_ctrl_c, **pipes | options)
         processes.append(process)

@@ -6,7 +6,6 @@ import pty
 import re
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -115,10 +114,10 @@ def test_with_json_an_interruption_is_json_too(cj, started, ending):
     assert len(Path("p.jsonl.partial").read_text().splitlines()) == told["products"] > 0
 
 
-def test_a_terminal_shows_a_bar_and_a_pipe_a_line(cj, started):
+def test_a_terminal_shows_a_bar_and_a_pipe_a_line(cj, started, program):
     leader, follower = pty.openpty()
     pull = ["pull", "--out", "p.jsonl", "--page-size", "100", *cj.access, "--qps", "9", "--daily-points", "50000"]
-    command = [sys.executable, "-m", "cjasync.cli", *pull]
+    command = [*program, *pull]
     pid = os.posix_spawn(
         command[0],
         command,

@@ -115,6 +115,8 @@ def test_a_server_whose_certificate_is_not_trusted_hears_nothing() -> None:
         return web.json_response({"code": 200, "result": True, "data": []})
 
     async def main() -> None:
+        complaints: list[dict[str, Any]] = []  # of the server, in debug mode
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(CERTIFICATE)
         app = web.Application()
@@ -129,6 +131,7 @@ def test_a_server_whose_certificate_is_not_trusted_hears_nothing() -> None:
                     with pytest.raises(ConnectError, match="certificate verify failed"):
                         await call()
             await runner.cleanup()
+        assert all(isinstance(one["exception"], ssl.SSLError | ConnectionError) for one in complaints), complaints
 
     asyncio.run(main())
     assert heard == []
