@@ -30,6 +30,7 @@ from cjasync.quota.usage import Estimate, Usage, describe, estimate
 
 THIS_MACHINE = "<this machine>"
 RECHECK = 600 * SECOND  # the wall clock may be set while we wait for midnight
+AT_ONCE = 32  # turns handed out before those served may send: answers that are read late bring their turns back late
 ASKS = 100  # questions to a shared store per second that waiting may cost, at least
 
 
@@ -198,7 +199,7 @@ class Limiter:
 
     async def _serve(self) -> None:
         """Hand out turns while anybody waits: one task and one timer for any number of them."""
-        line, desk = self._line, self._desk
+        line, desk, served = self._line, self._desk, 0
         try:
             while line.waiting or line.parked:
                 waiter = line.head(desk.ns())
@@ -206,6 +207,9 @@ class Limiter:
                 if waiter is not None:
                     again_at = await self._offer(waiter)
                     if again_at is None:
+                        served += 1
+                        if served % AT_ONCE == 0:
+                            await asyncio.sleep(0)
                         continue
                     self._turn_at = again_at
                 for late in line.overdue(desk.ns()):

@@ -105,6 +105,35 @@ def test_a_strict_server_never_refuses_and_is_never_idle(qps):
     assert share_of_rate(sends, qps) >= 0.99
 
 
+def test_of_many_turns_that_are_back_at_once_only_a_few_are_handed_out_before_those_served_may_send():
+    """Else the last of a thousand answers would be read when a thousand callers have sent, and each turn be late."""
+    clock, held, most = VirtualClock(), 0, 0
+
+    class Counting(MemoryStore):
+        def try_book(self, booking, desk, token):
+            nonlocal held, most
+            verdict = super().try_book(booking, desk, token)
+            held += isinstance(verdict, Ticket)
+            most = max(most, held)
+            return verdict
+
+    async def caller(lim):
+        nonlocal held
+        ticket = await lim.admit(LIST)
+        held -= 1
+        ticket.sent()
+        await asyncio.sleep(0)
+        ticket.answered()
+
+    async def main():
+        lim = limiter(clock, Counting(), qps=500, **NO_BUDGETS)
+        await asyncio.gather(*(caller(lim) for _ in range(1500)))
+
+    run(main(), clock=clock)
+    assert held == 0
+    assert most <= 32
+
+
 def crawl(qps: int, requests: int, there, back, seed: int = 1, **settings) -> tuple[float, StrictServer]:
     """Send that many as fast as allowed; the share of the rate that was reached in the second half, and the server."""
     clock, server, sends, arrivals = VirtualClock(), StrictServer(qps), [], []
