@@ -27,18 +27,22 @@ With = Literal["query", "stock"]
 
 _NOT_SHOWN = ("certificates", "facts", "skipped_rows")  # of a report in the summary: too long for a line
 
+AT_THE_ENDS = 8  # questions for the first look and the last, and for what the total may hide
+
 
 def most_requests(total: int, size: int, window: int) -> int:
-    """About how many requests a walk sends at most, for `total` products, `size` a page, `window` a question.
+    """How many requests a walk sends at most, for `total` products, `size` a page, `window` a question.
 
-    Within the window a few pages more show that nothing has moved and that the total can be believed. Beyond it,
-    products without a creation time may lie behind all others, and are looked for in parts a little smaller than the
-    window; many products created in one second cost up to a fiftieth more; the beginning and the end take five.
+    What fits in a window takes a few pages more, to show that nothing moved and that the total can be believed. Else
+    a second that is cut costs up to a page for every window, and products without a creation time may lie behind all
+    others: they are looked for in parts a little smaller than the window. (What changes meanwhile, or thousands that
+    were created in one second, may take more.)
     """
     pages = math.ceil(total / size)
-    if total < window:
+    if total <= window - size:
         return pages + 3
-    return pages + math.ceil(total / (0.9 * window)) + math.ceil(0.02 * pages) + 5
+    windows = total / max(size, window - window % size)
+    return pages + math.ceil(windows) + math.ceil(1.5 * windows) + AT_THE_ENDS
 
 
 def details_file(out: Path, with_: With) -> Path:

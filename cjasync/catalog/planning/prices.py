@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from cjasync.catalog.planning.question import MAX_PRICE, Facts
 
 FINENESS = 200  # bins per factor e
+FULL = 0.95  # of a window, that a band is made: prices change between the windows and the search
 
 
 def count(bins: dict[int, int], price: int | None) -> None:
@@ -20,7 +21,7 @@ def count(bins: dict[int, int], price: int | None) -> None:
 def bands(bins: Mapping[int, int], hidden: int, facts: Facts) -> tuple[tuple[int, int, int], ...]:
     """(lowest, highest price, products) of bands that cover the scale, each with room for its share of `hidden`."""
     timed = sum(bins.values())
-    most = 0.9 * facts.window * timed / max(1, timed + hidden)
+    most = FULL * facts.window * timed / max(1, timed + hidden)
     found: list[tuple[int, int, int]] = []
     low, held = 0, 0
     for number in sorted(bins):
