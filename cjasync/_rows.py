@@ -71,6 +71,7 @@ class RowReader:
         """Read each row by itself."""
         rows: list[Any] = []
         faults: dict[int, Fault] = {}
+        decode, keep = self._decode, rows.append
         suspect = before = ""  # the fields that the decoder blamed in the last two rows; "" where it blamed none
         for place, piece in enumerate(raw):
             if suspect and suspect == before:
@@ -80,16 +81,17 @@ class RowReader:
                     faults[place] = fault
                     continue
             try:
-                rows.append(self._decode(piece))
-                suspect = before = ""
-                continue
+                keep(decode(piece))
             except BROKEN as error:
                 before, suspect = suspect, _blamed(error)
+            else:
+                suspect = ""
+                continue
             row = self._patiently(piece, suspect)
             if isinstance(row, Fault):
                 faults[place] = row
             else:
-                rows.append(row)
+                keep(row)
         if odd := objections(self._model, rows):
             places = [place for place in range(len(raw)) if place not in faults]
             found = dict(zip(places, rows, strict=True))

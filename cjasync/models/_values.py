@@ -8,10 +8,10 @@ Readers are also given values that are read already (a Price, a datetime) and re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -24,7 +24,7 @@ _AS_TEXT = (str, int, Decimal)
 _AS_SENT = (str, int, float, type(None))
 _EMPTY = frozenset(("", "null", "NULL", "Null"))
 _MAX_MAGNITUDE = 140  # 40 digits and an exponent of two; a 400-digit number is damage or an attack
-_DIGITS = r"\d{1,40}(?:\.\d{1,40})?"
+_DIGITS = r"\d{1,40}+(?:\.\d{1,40}+)?+"  # "+": none is given back, since nothing that follows could be one of them
 _SIGNED = rf"[+-]?{_DIGITS}(?:[eE][+-]?\d{{1,2}})?"  # Java writes 0.00000000 as 0E-8
 _NUMBER = re.compile(rf"\s*({_SIGNED})\s*")
 _SPAN = re.compile(rf"\s*(?:({_SIGNED})|({_DIGITS})\s*(?:--?|[\u2013\u2014~])\s*({_DIGITS}))\s*")
@@ -77,6 +77,9 @@ class Span(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return f"{self.low}-{self.high}" if self.is_range else str(self.low)
+
+
+S = TypeVar("S", bound=Span)
 
 
 class Price(Span, frozen=True, gc=False):
@@ -176,7 +179,7 @@ def span_fault(value: Any) -> str | None:
     return None
 
 
-def _read_span(value: Any, cls: type[Span]) -> Span | None:
+def _read_span(value: Any, cls: type[S]) -> S | None:
     if isinstance(value, cls):
         return value
     if isinstance(value, str):
@@ -189,32 +192,48 @@ def _read_span(value: Any, cls: type[Span]) -> Span | None:
     return None if number is None else cls(number, number)
 
 
-_CACHE_SIZE = 65_536
+_MOST_SPANS = 4_096  # that are remembered of each kind, 2 MB
+_MOST_KNOWN = 16_384  # values, 2 MB
 
 
-def _remembering(cls: type[Span]) -> tuple[Callable[[Any], Any], set[Any]]:
-    """A reader, and what it has read and keeps: a catalogue has a few thousand different prices, not millions."""
-    seen: dict[Any, Span | None] = {}
-    known: set[Any] = set()  # the same keys: a set compares itself with a whole column at once
+class SpanReader(Generic[S]):
+    """Reads prices, or weights, and remembers them: a catalogue repeats them a lot.
 
-    def read(value: Any) -> Span | None:
+    known: what can surely be read. A set compares itself with a whole column at once.
+    """
+
+    def __init__(self, cls: type[S]) -> None:
+        self._cls = cls
+        self._spans: dict[Any, S | None] = {}
+        self.known: set[Any] = set()
+
+    def __call__(self, value: Any) -> S | None:
+        """The span; `Unreadable` if there is none."""
         if type(value) not in _AS_SENT:
-            return _read_span(value, cls)  # True is 1 as a key, and what is read already needs no keeping
-        if value in known:
-            return seen[value]
-        span = _read_span(value, cls)
-        if len(seen) >= _CACHE_SIZE:
-            known.clear()
-            seen.clear()
-        seen[value] = span
-        known.add(value)
+            return _read_span(value, self._cls)  # True is 1 as a key, and what is read already needs no keeping
+        if value in self._spans:
+            return self._spans[value]
+        span = _read_span(value, self._cls)
+        if len(self._spans) >= _MOST_SPANS:
+            self._spans.clear()
+        self._spans[value] = span
         return span
 
-    return read, known
+    def check(self, column: Iterable[Any]) -> bool:
+        """Whether every value can be read, without reading those that nobody may ask for."""
+        for value in set(column).difference(self.known):
+            if span_fault(value) is not None:
+                return False
+            if type(value) is int and abs(value) >= 10**_EXACT_DIGITS:
+                continue  # the float that equals it cannot be read
+            if len(self.known) >= _MOST_KNOWN:
+                self.known.clear()
+            self.known.add(value)
+        return True
 
 
-read_price, known_prices = _remembering(Price)
-read_weight, known_weights = _remembering(Weight)
+read_price = SpanReader(Price)
+read_weight = SpanReader(Weight)
 
 
 def read_time(value: Any) -> datetime | None:

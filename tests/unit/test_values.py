@@ -4,9 +4,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cjasync.models import _values as values_module
 from cjasync.models._values import (
     Price,
+    SpanReader,
     Unreadable,
     Weight,
     read_bool,
@@ -70,6 +74,37 @@ def test_prices_keep_their_digits_and_say_so():
     assert str(read_price("11.50")) == "11.50"
     assert read_weight("3.00-100.00") == Weight(Decimal("3.00"), Decimal("100.00"))
     assert read_price("1") != read_weight("1")
+
+
+amounts = (
+    st.sampled_from(["", "free", " 4.36 -- 6.14", "9" * 41, "1e5", None, 10**16, float(10**16), 0, 0.0, "0"])
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,2})?( -- [0-9]{1,3})?", fullmatch=True)
+)
+
+
+def readable(value):
+    try:
+        SpanReader(Price)(value)
+    except Unreadable:
+        return False
+    return True
+
+
+@given(columns=st.lists(st.lists(amounts, max_size=4), max_size=8), most=st.integers(1, 5))
+def test_a_column_is_checked_as_its_values_are_read_whatever_came_before(columns, most):
+    reader = SpanReader(Price)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(values_module, "_MOST_KNOWN", most)
+        patch.setattr(values_module, "_MOST_SPANS", most)
+        for column in columns:
+            sound = reader.check(column)
+            assert sound == all(map(readable, column))
+            assert len(reader.known) <= most
+            if sound:
+                for value in column:
+                    reader(value)
 
 
 @pytest.mark.parametrize(
