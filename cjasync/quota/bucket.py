@@ -149,23 +149,32 @@ class Rate(Struct, frozen=True):
         if state.flying.pop(token, None) is None:
             return
         limit, per = (self.limit, self.per) if state.said is None else self.in_force(state, now)
-        delays, coming = state.delays, state.coming
-        at += delays.margin - delays.credit + per
-        if took > self.travel:
-            at -= took - self.travel
+        self._expect(state, [(at, took)], limit, per)
+
+    def landed(self, state: RateState, answers: list[tuple[int, int]]) -> None:
+        """The same for many (at, took) of requests that nobody has written down as flying; in any order."""
+        if self.limit is not None:
+            self._expect(state, answers, self.limit, self.per)
+
+    def _expect(self, state: RateState, answers: list[tuple[int, int]], limit: int | None, per: int) -> None:
+        """Await the tokens of these answers."""
+        delays, coming, counts, travel = state.delays, state.coming, state.counts, self.travel
+        after = delays.margin - delays.credit + per
+        back = [at + after if took <= travel else at + after - took + travel for at, took in answers]
         if limit is not None and limit > STEPS:
-            at += -at % (per // STEPS)
-        state.away += 1
-        if not coming or at > coming[-1]:  # nearly always: answers come in the order of time
-            coming.append(at)
-            state.counts.append(1)
-            return
-        place = bisect_left(coming, at)
-        if coming[place] == at:
-            state.counts[place] += 1
-        else:
-            coming.insert(place, at)
-            state.counts.insert(place, 1)
+            width = per // STEPS
+            back = [at + -at % width for at in back]
+        state.away += len(back)
+        back.sort()
+        for at in back:
+            if not coming or at > coming[-1]:  # nearly always: answers come in the order of time
+                coming.append(at)
+                counts.append(1)
+            elif coming[place := bisect_left(coming, at)] == at:
+                counts[place] += 1
+            else:
+                coming.insert(place, at)
+                counts.insert(place, 1)
 
     def stop(self, state: RateState, until: int) -> None:
         """The server wants quiet: a deadline, which nothing but time lifts."""

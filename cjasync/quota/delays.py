@@ -37,19 +37,22 @@ class Delays(Struct, array_like=True):
     old_total: int = 0
     old_count: int = 0
 
-    def learn(self, took: int) -> None:
-        """An answer came so long after its request was sent, and it was no refusal."""
+    def learn(self, *took: int) -> None:
+        """Answers came so long after their requests were sent, and they were no refusals."""
         if self.count >= EPOCH:
             self.old_least, self.old_total, self.old_count = self.least, self.total, self.count
             self.count = self.total = 0
-        count = self.count = self.count + 1
-        self.total += took
+        before = self.count
+        self.count = before + len(took)
+        self.total += sum(took)
         if self.margin:
-            self.margin -= -(-self.margin // (FADE * MICRO)) * MICRO
-        if count == 1 or took < self.least:
-            self.least = took
+            for _ in took:
+                self.margin -= -(-self.margin // (FADE * MICRO)) * MICRO
+        least = min(took)
+        if not before or least < self.least:
+            self.least = least
             self._conclude()
-        elif not count % ENOUGH:
+        elif self.count // ENOUGH > before // ENOUGH:
             self._conclude()
 
     def _conclude(self) -> None:

@@ -71,15 +71,32 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
         elif refusal.kind == "account":
             claim.turn_away(state)
     if settlement.points is not None:
-        if booking.calls is not None and settlement.points.total is not None:
-            states[booking.calls].reported = True
-        if booking.points is not None:
-            claim, state = claims[booking.points], states[booking.points]
-            _reconcile(claim, state, settlement.points, settlement.charged, now, wall)
+        note_points(booking, states, settlement.points, settlement.charged, now, wall)
     if refusal is not None:
         for claim, state in zip(claims, states, strict=True):
             if BUCKETS.get(refusal.kind) == claim.scope:
                 _exhaust(claim, state, settlement, refusal, now, wall)
+
+
+def settle_answers(booking: Booking, states: Sequence[Any], answers: list[tuple[int, int]]) -> None:
+    """Write down many answers at once, as (at, took): no refusals, to requests that were not written down as flying."""
+    took = [took for _, took in answers]
+    for n in booking.rates:
+        claim, state = booking.claims[n], states[n]
+        if claim.limit is not None:
+            state.delays.learn(*took)
+            claim.landed(state, answers)
+    if booking.seats is not None:
+        booking.claims[booking.seats].welcome(states[booking.seats], answers[-1][0])
+
+
+def note_points(booking: Booking, states: Sequence[Any], points: PointsInfo, charged: int, now: int, wall: int) -> None:
+    """Write down what an answer said about points. An account that has some is not held to a count of calls."""
+    if booking.calls is not None and points.total is not None:
+        states[booking.calls].reported = True
+    if booking.points is not None:
+        claim, state = booking.claims[booking.points], states[booking.points]
+        _reconcile(claim, state, points, charged, now, wall)
 
 
 def _reconcile(claim: Budget, state: BudgetState, points: PointsInfo, charged: int, now: int, wall: int) -> None:

@@ -96,7 +96,7 @@ class Limiter:
         except KeyError:
             booking = self._booking(endpoint, "interactive")
         ticket = self._try_book(booking, desk, token)
-        return ticket if type(ticket) is Ticket else None
+        return ticket if isinstance(ticket, Ticket) else None
 
     async def admit(
         self,

@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 from cjasync.errors import StoreError
 from cjasync.quota.bucket import GRAIN, SECOND, Budget, Rate
+from cjasync.quota.desk import LAG, Desk
+from cjasync.quota.facts import PointsInfo
 from cjasync.quota.keeper import Keeper
-from cjasync.quota.ledger import Settlement, book, settle
+from cjasync.quota.ledger import Settlement, book, note_points, settle, settle_answers
 from cjasync.quota.state import Blocked, State
 from cjasync.quota.tickets import Booking, Ticket
 
-if TYPE_CHECKING:
-    from cjasync.quota.desk import Desk
-
 MANY = 1 << 40
-NOTES = 64  # answers that are written down in one go at most, so that the event loop is not held up
+NOTES = 256  # answers that are written down in one go at most, so that the event loop is not held up
 CALM = SECOND // 4  # so long after a full look at the buckets nothing but counting is needed
+
+
+class CalmTicket(Ticket, gc=True, eq=False):  # the store knows it, and it knows the store
+    """A ticket given out while there was plenty. It holds by itself what came of it until somebody looks.
+
+    Only then (it has landed) do the buckets know of it; see `MemoryStore._land`.
+    """
+
+    store: Any = None
+    answered_at: int = -1  # not yet
+    points: PointsInfo | None = None
+    landed: bool = False
+
+    @property
+    def took(self) -> int:
+        """Nanoseconds from sending to the answer."""
+        return self.answered_at - (self.sent_at or self.booked_at)
+
+    def answered(self, points: PointsInfo | None = None) -> None:
+        """An answer came that is no refusal for a limit's sake; `points` is what it said about the budget."""
+        if (
+            self.landed
+            or self.sent_at - self.booked_at > LAG
+            or (points is not None and self.store.is_news(self, points))
+        ):
+            Ticket.answered(self, points)
+        elif not self.ended:
+            self.ended, self.answered_at, self.points = True, self._desk.ns(), points
 
 
 class MemoryStore:
@@ -32,6 +59,7 @@ class MemoryStore:
         self._calm_until = 0
         self._sure = 0
         self._calm: list[Booking] = []
+        self._aloft: list[CalmTicket] = []  # of which the buckets do not know yet
         self._noted: list[Settlement] = []  # to be written down before anybody looks
         self._elsewhere = False
         self._keeper = Keeper()
@@ -47,12 +75,15 @@ class MemoryStore:
         if calm is not None and now < self._calm_until and self._sure > 0:
             # As `_look` does, while neither time nor server nor queue has a say and there is enough of everything.
             self._sure -= 1
-            flying, charges, points = calm
-            for taken in flying:
-                taken[token] = now
+            charges, points = calm
             for state, cost in charges:
                 state.charged += cost
-            return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
+            charged = 0 if points is None else points.charged
+            ticket = CalmTicket(desk, booking, token, now, charged, 0, False, self)
+            self._aloft.append(ticket)
+            if len(self._aloft) > NOTES:
+                self._catch_up(now, int(desk.wall() * SECOND))
+            return ticket
         return self._look(booking, desk, token, now)
 
     def _look(self, booking: Booking, desk: Desk, token: int, now: int) -> Ticket | Blocked:
@@ -76,13 +107,12 @@ class MemoryStore:
 
     def _remember(self, booking: Booking, states: list[Any], points: Any, now: int, wall: int) -> None:
         """How many more requests there is surely enough for, whichever they are, and what this one takes."""
-        flying, charges, calm_until, sure = [], [], now + CALM, MANY
+        charges, calm_until, sure = [], now + CALM, MANY
         for claim, state in zip(booking.claims, states, strict=True):
             if isinstance(claim, Rate):
                 if state.line or state.said is not None or now < state.not_before:
                     return
                 if claim.limit is not None:
-                    flying.append(state.flying)
                     sure = min(sure, claim.limit - len(state.flying) - state.away)
             elif isinstance(claim, Budget):
                 calm_until = min(calm_until, now + state.ends - wall)
@@ -96,7 +126,7 @@ class MemoryStore:
             self._disturbed()
             self._calm_until, self._sure = calm_until, sure
         self._sure = min(self._sure, sure)
-        booking.cache = (flying, charges, points)
+        booking.cache = (charges, points)
         self._calm.append(booking)
 
     def _disturbed(self) -> None:
@@ -111,33 +141,57 @@ class MemoryStore:
 
     def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
         """Note what became of requests. It is written down before the next full look, which is when it can matter."""
+        in_order = False
         for settlement in settlements:
             self._noted.append(settlement)
-            if settlement.refusal is not None or (settlement.points is not None and self._is_news(settlement)):
+            points = settlement.points
+            if settlement.refusal is not None or (points is not None and self.is_news(settlement, points)):
                 self._disturbed()
-        if len(self._noted) > NOTES:
+            in_order = in_order or settlement.refusal is not None or settlement.what != "answered"
+        if in_order or len(self._noted) > NOTES:  # tickets still aloft may tell of answers before these, or after
             self._catch_up(desk.ns(), int(desk.wall() * SECOND))
         return True
 
-    def _is_news(self, settlement: Settlement) -> bool:
+    def is_news(self, answered: Settlement | Ticket, points: PointsInfo) -> bool:
         """Whether CJ sees a point or more less than we do, or another budget than we thought: that ends the calm."""
-        n, points = settlement.booking.points, settlement.points
-        if n is None or points is None:
+        booking, n = answered.booking, answered.booking.points
+        if n is None:
             return False
-        claim, state = settlement.booking.claims[n], self._find(settlement.booking)[n]
+        claim, state = booking.claims[n], self._find(booking)[n]
         limit = claim.in_force(state)
-        if limit is None or settlement.charged < state.newest:
+        if limit is None or answered.charged < state.newest:
             return False
         if points.remaining is None or points.total not in (limit, None):
             return True
-        left: int = limit * GRAIN - (settlement.charged - state.returned)
+        left: int = limit * GRAIN - (answered.charged - state.returned)
         return points.remaining * GRAIN <= left - GRAIN
 
     def _catch_up(self, now: int, wall: int) -> None:
+        self._land(now, wall)
         for settlement in self._noted:
             at = now if settlement.what == "unsent" else settlement.at
             settle(settlement, self._find(settlement.booking), at, wall + at - now)
         self._noted.clear()
+
+    def _land(self, now: int, wall: int) -> None:
+        """Write down the tickets of calm times: those answered all at once, and the others as flying."""
+        answered: dict[Booking, list[CalmTicket]] = {}
+        for ticket in self._aloft:
+            ticket.landed = True
+            if ticket.answered_at >= 0:
+                answered.setdefault(ticket.booking, []).append(ticket)
+            else:
+                for n in ticket.booking.rates:
+                    if ticket.booking.claims[n].limit is not None:
+                        self._find(ticket.booking)[n].flying[ticket.token] = ticket.booked_at
+        self._aloft.clear()
+        for booking, tickets in answered.items():
+            states = self._find(booking)
+            settle_answers(booking, states, [(one.answered_at, one.took) for one in tickets])
+            for one in tickets:
+                if one.points is not None:
+                    at = one.answered_at
+                    note_points(booking, states, one.points, one.charged, at, wall + at - now)
 
     async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
         """Write down what became of requests."""
