@@ -33,8 +33,8 @@ SECRETS = [
 ]
 IN_TEXT = [(name, start, re.compile(start + rest)) for name, start, rest in SECRETS]
 IN_BYTES = [(name, start.encode(), re.compile((start + rest).encode())) for name, start, rest in SECRETS]
-# Where a store keeps tokens, and where a user puts a key by hand.
-THEIR_PLACE = re.compile(r"tokens-[0-9a-f]{32}(\.json|\..*\.new)|profiles\.toml")
+# Where a store keeps tokens, where a user puts a key by hand, and where the benchmarks keep what CJ said, to decode it.
+THEIR_PLACE = re.compile(r"tokens-[0-9a-f]{32}(\.json|\..*\.new)|profiles\.toml|setting\.get")
 
 
 class Written(logging.Handler):
