@@ -80,7 +80,7 @@ class Desk:
 
     def on_unsent(self, ticket: Ticket) -> None:
         """It never left; the next in line may have its turn."""
-        self._settle(Settlement(ticket.booking, ticket.token, "unsent"), urgent=True)
+        self._settle(Settlement(ticket.booking, ticket.token, "unsent", charged=ticket.charged), urgent=True)
         if not self._store.shared:
             self._freed()
 

@@ -51,8 +51,9 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
     booking, token, refusal = settlement.booking, settlement.token, settlement.refusal
     claims, answered = booking.claims, settlement.what == "answered"
     if settlement.what == "unsent":
-        for claim, state in zip(claims, states, strict=True):
-            claim.give_back(state, token)
+        for n, (claim, state) in enumerate(zip(claims, states, strict=True)):
+            if n != booking.points or settlement.charged > state.newest:  # else the figure believed was without it
+                claim.give_back(state, token)
         return
     for n in booking.rates:
         claim, state = claims[n], states[n]

@@ -252,7 +252,7 @@ def test_what_never_left_is_given_back_everywhere(claims, unsent):
     states = [claim.new() for claim in claims]
     assert book(claims, states, 0, START, 7, 1) is None
     what = "unsent" if unsent else "answered"
-    settle(Settlement(Booking(claims), 7, what, 10 * MS, 10 * MS), states, 10 * MS, START)
+    settle(Settlement(Booking(claims), 7, what, 10 * MS, 10 * MS, states[2].charged), states, 10 * MS, START)
     calls, points, ip, account = states[1:]
     assert not ip.flying
     assert not account.flying

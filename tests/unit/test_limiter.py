@@ -655,6 +655,19 @@ def test_the_servers_figure_leads():
     run(main(), clock=clock)
 
 
+def test_what_never_left_is_given_back_once_also_after_a_report_that_is_without_it():
+    clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+    async def main():
+        lim = limiter(clock, qps=100)
+        never, sent = await lim.admit(LIST), await lim.admit(LIST)
+        sent.answered(PointsInfo(50_000, 50, 49_950))
+        never.unsent()
+        assert (await lim.usage())["points"].used == 50
+
+    run(main(), clock=clock)
+
+
 def test_the_daily_count_of_calls_ends_with_the_first_report_of_points():
     """CJ has replaced one by the other; should it refuse for the count all the same, that is believed for the day."""
     clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))

@@ -424,7 +424,7 @@ def test_the_script_and_the_arithmetic_agree(server, claims, events, answers_fir
                     booking, known, kind, desk.now, took * 1000, marks[known], points, refusal, scope, stop
                 )
             else:
-                job = Settlement(booking, known, kind, desk.now)
+                job = Settlement(booking, known, kind, desk.now, charged=marks[known])
             settle(job, states, desk.now, desk.now)
             await store.settle([job], desk)
             if kind != "sent":

@@ -60,8 +60,9 @@ end
 -- In the same breath: reports and hours go by what was ever charged.
 function Budget.undo(claim, key) redis.call('HINCRBY', key, 'charged', -claim.cost * GRAIN) end
 
-function Budget.give_back(claim, key)
+function Budget.give_back(claim, key, _, charged)
   local state = read(key)
+  if claim.scope == 'points' and charged <= state.newest then return end
   write(key, { returned = math.min(state.charged, state.returned + claim.cost * GRAIN) })
 end
 
