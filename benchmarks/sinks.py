@@ -175,6 +175,12 @@ WRITERS: dict[str, tuple[Callable[[Sequence[Any], Path], None], str | None]] = {
     "Parquet: pyarrow, all texts": (_parquet, "pyarrow"),
     "DuckDB: from Arrow, all texts": (_duckdb, "duckdb"),
 }
+BARE = {
+    ".csv": "CSV: csv.writer",
+    ".sqlite": "SQLite: executemany",
+    ".parquet": "Parquet: pyarrow, all texts",
+    ".duckdb": "DuckDB: from Arrow, all texts",
+}
 
 
 def _median(runs: list[dict[str, float]]) -> dict[str, float]:
@@ -195,6 +201,8 @@ def _report(found: Findings, rows: int, told: dict[str, dict[str, float]]) -> No
         line += [round(spent["decode"] / cpu, 2), round(spent["peak_mb"])] if ours else [None, None]
         table.append(line)
         bars.append(Bar(label, round(rate / 1e3, 1), ours))
+        if name in BARE:
+            found.figures[f"{name[1:]}_vs_bare"] = Figure(round(told[BARE[name]]["write"] / cpu, 3))
         if name == ".jsonl":
             found.figures["jsonl_vs_decode"] = Figure(round(spent["decode"] / cpu, 3))
         elif ours:

@@ -179,17 +179,29 @@ def span_fault(value: Any) -> str | None:
     return None
 
 
+def read_bounds(value: Any) -> tuple[Decimal, Decimal] | None:
+    """The ends of a price or a weight, which are one where it is one number."""
+    if isinstance(value, str):
+        match = _SPAN.fullmatch(value)
+        if match is None:
+            if (fault := span_fault(value)) is not None:
+                raise Unreadable(fault)
+            return None
+        one, low, high = match.groups()
+        if one is None:
+            ends = Decimal(low), Decimal(high)
+            return ends if ends[0] <= ends[1] else ends[::-1]
+        number: Decimal | None = Decimal(one)
+    else:
+        number = read_decimal(value)
+    return None if number is None else (number, number)
+
+
 def _read_span(value: Any, cls: type[S]) -> S | None:
     if isinstance(value, cls):
         return value
-    if isinstance(value, str):
-        if (fault := span_fault(value)) is not None:
-            raise Unreadable(fault)
-        if (match := _SPAN.fullmatch(value)) is not None and match[2]:
-            low, high = Decimal(match[2]), Decimal(match[3])
-            return cls(min(low, high), max(low, high))
-    number = read_decimal(value)
-    return None if number is None else cls(number, number)
+    bounds = read_bounds(value)
+    return None if bounds is None else cls(*bounds)
 
 
 _MOST_SPANS = 4_096  # that are remembered of each kind, 2 MB

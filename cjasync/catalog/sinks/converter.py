@@ -17,7 +17,7 @@ from msgspec.structs import astuple
 from cjasync.catalog.sinks.cells import CellKind, Convert, utc
 from cjasync.catalog.sinks.columns import Layout, columns_of, is_span, low_and_high, plain
 from cjasync.models._model import Field, Model
-from cjasync.models._values import read_texts
+from cjasync.models._values import Span, read_bounds, read_texts
 
 Raw = Sequence[Sequence[Any]]
 
@@ -81,7 +81,7 @@ def _source(
     if is_span(field):
 
         def both(raw: Any) -> tuple[Any, Any]:
-            low, high = low_and_high(read(raw))
+            low, high = low_and_high(raw) if isinstance(raw, Span) else read_bounds(raw) or (None, None)
             first = converted(low)
             return first, first if high is low else converted(high)
 

@@ -26,7 +26,8 @@ def join(parts: Iterable[Path], out: BinaryIO) -> None:
     """Write one Parquet file with the rows of all, of which there is at least one."""
     out.write(_MAGIC)
     description: Fields = {}
-    groups: list[Fields] = []
+    rows = 0
+    groups: list[bytes] = []  # their descriptions, which as values would take tens of megabytes
     for part in parts:
         with part.open("rb") as file:
             end, found = _description(file)
@@ -37,9 +38,10 @@ def join(parts: Iterable[Path], out: BinaryIO) -> None:
             _move(group, moved)
             if _ORDINAL in group:
                 group[_ORDINAL] = I16, len(groups)
-            groups.append(group)
+            rows += group[_GROUP_ROWS][1]
+            groups.append(written(group))
         description = description or found
-    description[_NUM_ROWS] = I64, sum(group[_GROUP_ROWS][1] for group in groups)
+    description[_NUM_ROWS] = I64, rows
     description[_ROW_GROUPS] = LIST, (STRUCT, groups)
     footer = written(description)
     out.write(footer + len(footer).to_bytes(_LENGTH, "little") + _MAGIC)

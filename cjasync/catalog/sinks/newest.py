@@ -1,7 +1,7 @@
 """Finds the rows of an append-only file that a newer fetch of the same product has replaced.
 
-A walk repeats few rows or none, so only 8-byte hashes of the keys are kept while rows are written, and the file is
-read again only where two are equal. Memory: 8 bytes a row, one more if anything repeats, and a bounded dictionary.
+A walk repeats few rows or none, so only 44 bits of each key's hash are kept while rows are written, and the file is
+read again only where two are equal. Memory: 4 bytes a row, one more if anything repeats, and a bounded dictionary.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-_SHELVES = 256  # a power of two
+_SHELVES = 4_096
+_SHELF_BITS = 12
+_REST = 2**32 - 1
 _AT_ONCE = 100_000
 
 
@@ -20,14 +22,15 @@ class WrittenKeys:
     """The keys that were written: what tells whether any of them came twice."""
 
     def __init__(self) -> None:
-        self._shelves = [array("q") for _ in range(_SHELVES)]
+        # Which shelf a hash stands on is part of what is known of it.
+        self._shelves = [array("I") for _ in range(_SHELVES)]
         self._put = [shelf.append for shelf in self._shelves]
 
     def add(self, keys: Iterable[str]) -> None:
         """Note keys of further rows."""
         put = self._put
         for value in map(hash, keys):
-            put[value & _SHELVES - 1](value)
+            put[value & _SHELVES - 1](value >> _SHELF_BITS & _REST)
 
     def superseded(self, rows: int, heads: Callable[[], Iterable[tuple[str, Any]]]) -> bytearray | None:
         """One byte a row, 1 where the row has to go; None when nothing repeats.
@@ -43,7 +46,7 @@ class WrittenKeys:
             drop = drop or bytearray(rows)
             newest: dict[str, tuple[Any, int]] = {}
             for index, (key, fetched_at) in enumerate(heads()):
-                if hash(key) not in group:
+                if _mark(key) not in group:
                     continue
                 held = newest.get(key)
                 if held is not None and fetched_at < held[0]:
@@ -52,9 +55,14 @@ class WrittenKeys:
                 if held is not None:
                     drop[held[1]] = 1
                 newest[key] = fetched_at, index
-        return drop
+        return drop if drop and 1 in drop else None
 
     def _repeated(self) -> Iterator[int]:
-        for shelf in self._shelves:
+        for place, shelf in enumerate(self._shelves):
             if len(set(shelf)) < len(shelf):
-                yield from (value for value, count in Counter(shelf).items() if count > 1)
+                yield from (rest << _SHELF_BITS | place for rest, count in Counter(shelf).items() if count > 1)
+
+
+def _mark(key: str) -> int:
+    """What is kept of a key's hash."""
+    return hash(key) & (_REST << _SHELF_BITS | _SHELVES - 1)

@@ -1,7 +1,7 @@
 """Thrift's compact protocol, in which a Parquet file describes itself: any struct to plain values, and back. Pure.
 
 A struct is a dict: field ids to (type, value), in the order in which they came. A list is the type of its items, and
-the items.
+the items. What is written may hold structs as bytes that were written before.
 """
 
 from __future__ import annotations
@@ -105,6 +105,8 @@ def _write_value(out: bytearray, kind: int, value: Any) -> None:
         _write_signed(out, value)
     elif kind == BINARY:
         _write_unsigned(out, len(value))
+        out += value
+    elif kind == STRUCT and isinstance(value, bytes):
         out += value
     elif kind == STRUCT:
         _write_struct(out, value)
