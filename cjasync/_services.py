@@ -67,6 +67,8 @@ class Services:
     ) -> None:
         self.base_url = base_url
         self.plan = plan
+        #: requests per second that the plan allows; None = no limit
+        self.rate = min((rate for rate in (plan.qps, plan.ip_qps) if rate is not None), default=None)
         self.limiter = limiter
         self.clock = clock
         self.latency = 0.5  # seconds: the slowest answer lately, before the first a guess
@@ -124,9 +126,3 @@ class Services:
     def concurrency(self) -> int:
         """Calls to have in flight so that no turn is lost: what rate times latency needs, and at least 2."""
         return UNLIMITED_CONCURRENCY if self.rate is None else max(2, math.ceil(self.rate * self.latency) + 1)
-
-    @property
-    def rate(self) -> float | None:
-        """Requests per second that the plan allows; None = no limit."""
-        rates = [rate for rate in (self.plan.qps, self.plan.ip_qps) if rate is not None]
-        return min(rates, default=None)

@@ -167,6 +167,8 @@ class _Listing(Generic[T]):
         self._paging: Paging = endpoint.paging
         self._start = start
         self._concurrency = concurrency
+        window = self._paging.window
+        self._window: int | None = getattr(engine.services.plan, window) if window is not None else None
         self._size = start.size
         self._total: int | None = None
         self._previous: Sequence[T] = ()
@@ -182,13 +184,15 @@ class _Listing(Generic[T]):
     async def fetch(self, number: int) -> Page[T]:
         """One page. An empty one where rows were to be expected is asked for again."""
         params = {**self._start.params, self._paging.page: number, self._paging.size: self._start.size}
-        page = await self._ask(number, params)
-        for _ in range(EMPTY_RETRIES):
-            if not self._lacks_rows(page):
-                return page
-            page = await self._ask(number, params)
+        retries = EMPTY_RETRIES
+        while self._lacks_rows(page := self._page(number, await self._engine.call(self._endpoint, params))):
+            if not retries:
+                break
+            retries -= 1
+        else:
+            return page
         # What stays empty is believed if it says by itself how many rows there are, or if nothing else is known.
-        if not self._lacks_rows(page) or (_says_none(page) if page.data is not None else self._total is None):
+        if _says_none(page) if page.data is not None else self._total is None:
             return page
         total = page.total if page.data is not None else self._total
         text = f"page {number} is empty although CJ counts {total} records"
@@ -200,10 +204,6 @@ class _Listing(Generic[T]):
             return False
         before = (page.number - 1) * page.size
         return page.data is None or not _says_none(page) or before < (self._total or 0)
-
-    async def _ask(self, number: int, params: Mapping[str, Any]) -> Page[T]:
-        got: PageRows = await self._engine.call(self._endpoint, params)
-        return self._page(number, got)
 
     def delivered(self, page: Page[T]) -> bool:
         """A page is handed out: its total may have moved the end. False: it only repeats an earlier one."""
@@ -277,12 +277,10 @@ class _Listing(Generic[T]):
 
     def _reach(self, size: int) -> int | None:
         """Rows that CJ shows of any one question, in whole pages: it refuses one that goes beyond its window."""
-        paging, plan = self._paging, self._engine.services.plan
-        window: int | None = getattr(plan, paging.window) if paging.window is not None else None
-        reaches = [window // size * size] if window is not None else []
-        if paging.max_page is not None:
-            reaches.append(paging.max_page * size)
-        return min(reaches, default=None)
+        window, pages = self._window, self._paging.max_page
+        if window is None:
+            return None if pages is None else pages * size
+        return window // size * size if pages is None else min(window // size, pages) * size
 
 
 def _says_none(page: Page[Any]) -> bool:
