@@ -127,11 +127,9 @@ class Database:
         """Carry the log over into the file, and begin the next log: both may wait for the disk."""
         import sqlite3
 
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path, timeout=1)) as db:
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("UPDATE bucket SET state = state WHERE key = ''")
-            db.execute("COMMIT")
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path, timeout=3)) as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # most of it while others go on writing,
+            db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()  # and the rest under the lock, or it never ends
 
     def replaced(self) -> bool:
         """Whether the file was removed or exchanged: others would not see what is written here."""

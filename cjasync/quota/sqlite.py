@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 PATIENCE = 10 * SECOND  # after so long a lock that nobody lets go is an error
 EAGER = 16  # tries without a pause: the lock is nearly always let go within a moment
-TIDY_AFTER = 4000  # transactions: some 16 MB of log
+TIDY_AFTER = 4000  # transactions: some 8 MB of log
 REMEMBER = 10 * SECOND  # how often the era is written down
 
 _ERA = ""

@@ -7,6 +7,9 @@ import contextlib
 import random
 import sqlite3
 import stat
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from cjasync.config import Plan
 from cjasync.errors import ConfigError, QuotaExhaustedError, StoreError
 from cjasync.quota import Limiter, MemoryStore, Refusal, SQLiteStore, open_store
 from cjasync.quota.bucket import SECOND
+from cjasync.quota.database import Database
 from cjasync.quota.places import default_path, shared_disk
 from cjasync.testing.clock import VirtualClock, run
 
@@ -449,3 +453,28 @@ def test_the_log_is_carried_over_in_a_thread(tmp_path, monkeypatch):
         await send(lim)
 
     in_one_run(path, work, qps=None, ip_qps=None)
+
+
+def test_the_log_begins_anew_however_busy_the_file_is(tmp_path):
+    path, done, written = tmp_path / "quota.db", threading.Event(), []
+    in_one_run(path, lambda lim: send(lim))
+
+    def write():
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as db:
+            db.execute("PRAGMA wal_autocheckpoint=0")
+            while not done.is_set():
+                db.execute("REPLACE INTO bucket VALUES ('', randomblob(50))")
+                written.append(1)
+                time.sleep(0.001)
+
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write) for _ in range(2)]
+        for n in range(1, 4):
+            while len(written) < 150 * n:
+                time.sleep(0.001)
+            Database(path).tidy()
+        pages = path.with_name("quota.db-wal").stat().st_size / 1048
+        done.set()
+        for writer in writers:
+            writer.result()
+    assert pages < len(written) / 2
