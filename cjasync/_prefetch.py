@@ -78,7 +78,8 @@ class _Window(Generic[P]):
 
     async def take(self, number: int) -> P:
         """That page, when it is there."""
-        self.hire(number)
+        if number not in self._ready:
+            self.hire(number)
         while number not in self._ready:
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
