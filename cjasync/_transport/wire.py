@@ -7,7 +7,7 @@ is the line that asks and a head that stays the same. Connections, TLS and the p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -42,12 +42,22 @@ class Answer:
         self._connection.close()
 
 
+class _Standing(aiohttp.ClientRequest):
+    """A request that stands for all of its path, by which the connector finds a connection."""
+
+    @cached_property
+    def connection_key(self) -> Any:
+        """Where the connector looks, which stays the same."""
+        return super().connection_key
+
+
 class Wire:
     """Sends requests over the connections of one session of ours, which gives all the same headers."""
 
     def __init__(self, session: aiohttp.ClientSession, timeout: aiohttp.ClientTimeout) -> None:
         assert session.connector is not None, "it was made a moment ago"
         self._session = session
+        self._traced = bool(session.trace_configs)
         self._connect = session.connector.connect
         self._timeout = timeout
         self._paths: dict[str, tuple[aiohttp.ClientRequest, str]] = {}
@@ -58,7 +68,7 @@ class Wire:
     def usable(self) -> bool:
         """Whether nobody counts on seeing what aiohttp's session does: a tool that stands in for it, or traces it."""
         replaced = aiohttp.ClientSession._request  # noqa: SLF001 - that is what the tools replace
-        return _KNOWN_VERSION and not self._session.trace_configs and _is_aiohttps(replaced)
+        return _KNOWN_VERSION and not self._traced and _is_aiohttps(replaced)
 
     async def send(self, exchange: Exchange) -> Answer:
         """Send a request; a GET once more, with a turn of its own, if the connection dies before an answer has come."""
@@ -104,9 +114,9 @@ class Wire:
                 return Answer(message, content, connection)
 
     def _learn(self, path: str) -> tuple[aiohttp.ClientRequest, str]:
-        """A request that stands for all of this path, by which the connector finds a connection; and the path."""
+        """What stands for this path, and how it is written."""
         url = URL(path, encoded=True)
-        request = aiohttp.ClientRequest("GET", url, headers=self._session.headers, session=self._session)
+        request = _Standing("GET", url, headers=self._session.headers, session=self._session)
         known = self._paths[path] = request, url.raw_path
         return known
 
