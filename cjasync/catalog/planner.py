@@ -198,7 +198,7 @@ class Planner:
             state.stage = "hidden"
             if state.sweep:
                 told_apart = state.times_shown or state.hidden == state.after
-                bands = prices.bands(state.price_bins, state.hidden, state.facts)
+                bands = prices.bands(state.price_bins, state.hidden, state.facts, still=state.before == state.after)
                 hidden = Hidden(state.hidden or None, state.end, state.front, bands, told_apart, state.after or 0)
                 state.add(hidden)
                 return True

@@ -9,6 +9,7 @@ from cjasync.catalog.planning.question import MAX_PRICE, Facts
 
 FINENESS = 200  # bins per factor e
 FULL = 0.95  # of a window, that a band is made: prices change between the windows and the search
+FULL_STILL = 0.98  # where nothing else did
 
 
 def count(bins: dict[int, int], price: int | None) -> None:
@@ -18,10 +19,15 @@ def count(bins: dict[int, int], price: int | None) -> None:
         bins[number] = bins.get(number, 0) + 1
 
 
-def bands(bins: Mapping[int, int], hidden: int, facts: Facts) -> tuple[tuple[int, int, int], ...]:
-    """(lowest, highest price, products) of bands that cover the scale, each with room for its share of `hidden`."""
+def bands(
+    bins: Mapping[int, int], hidden: int, facts: Facts, *, still: bool = False
+) -> tuple[tuple[int, int, int], ...]:
+    """(lowest, highest price, products) of bands that cover the scale, each with room for its share of `hidden`.
+
+    still: as many products as when the walk began.
+    """
     timed = sum(bins.values())
-    most = FULL * facts.window * timed / max(1, timed + hidden)
+    most = (FULL_STILL if still else FULL) * facts.window * timed / max(1, timed + hidden)
     found: list[tuple[int, int, int]] = []
     low, held = 0, 0
     for number in sorted(bins):
