@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Set
 
+from cjasync._to_the_end import to_the_end
 from cjasync.catalog.asking import Asker, Page
 from cjasync.catalog.bursts import Bursts
 from cjasync.catalog.checkpoint import PAUSE
@@ -52,6 +53,11 @@ class Crawl:
         """Those of the products that this walk has not met; one whose row could not be read was met."""
         delivered = await asyncio.shield(self._delivered)
         return [pid for pid in pids if key(pid) not in delivered and pid not in self.skipped]
+
+    async def aclose(self) -> None:
+        """Nobody will ask any more what was delivered."""
+        self._delivered.cancel()
+        await asyncio.wait([self._delivered])
 
     async def hear(self, question: Question, page: Page) -> None:
         """Take in an answer that was asked for elsewhere."""
@@ -153,7 +159,7 @@ class Crawl:
         for task in self._flying:
             task.cancel()
         if self._flying:
-            await asyncio.wait(self._flying)
+            await to_the_end(asyncio.wait(self._flying))
         for task in self._flying:
             if not task.cancelled():
                 task.exception()  # seen

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from cjasync._endpoint import Endpoint
+from cjasync._to_the_end import to_the_end
 from cjasync.catalog.asking import Asker
 from cjasync.catalog.entry import Entry, Kind, Part, encode_rows
 from cjasync.catalog.staging import Arrival, Staging
@@ -112,7 +113,7 @@ class Details:
             for task in self._flying:
                 task.cancel()
             if self._flying:
-                await asyncio.wait(self._flying)
+                await to_the_end(asyncio.wait(self._flying))
 
     async def _read_list(self) -> None:
         """Look into the file for more products to ask about."""

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cjasync._clock import Clock
+from cjasync._to_the_end import to_the_end
 from cjasync.catalog.checkpoint import Checkpoint
 from cjasync.catalog.delivered import Delivered
 from cjasync.catalog.entry import Earlier, Entry, Kind, Standing, decode_rows
@@ -59,22 +60,13 @@ class Staging:
         """Do something with the checkpoint. A caller that is cancelled leaves it undone or done, never half done."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    async def _run_to_the_end(self, work: Callable[[], object]) -> None:
-        """The same, also if the caller is cancelled meanwhile: it may open the file again at once."""
-        job = asyncio.ensure_future(self.run(work))
-        try:
-            await asyncio.shield(job)
-        except asyncio.CancelledError:
-            await asyncio.wait((job,))
-            raise
-
     async def open(self) -> Standing:
         """Open the file, and see where it stands. Cancelled, it is closed again: the caller has nothing to close."""
         try:
             await self.run(self._open)
             return await self.run(self.checkpoint.standing)
         except asyncio.CancelledError:
-            await self._run_to_the_end(self._close)
+            await to_the_end(self.run(self._close))  # the caller may open it again at once
             raise
 
     def _open(self) -> None:
@@ -117,7 +109,7 @@ class Staging:
         self._since = now
         entries, tally, taken = [each.entry for each in arrivals], copy(self.tally), self.taken
         checkpoint = self.checkpoint
-        await self._run_to_the_end(lambda: checkpoint.save(entries, tally, taken, snapshot))
+        await to_the_end(self.run(lambda: checkpoint.save(entries, tally, taken, snapshot)))
         for arrival in arrivals:
             part = arrival.entry.part
             if part is not None:
@@ -191,7 +183,7 @@ class Staging:
                 tally, taken = copy(self.tally), self.taken
                 await self.run(lambda: checkpoint.save([], tally, taken, None))
         finally:
-            await self._run_to_the_end(checkpoint.close)
+            await to_the_end(self.run(checkpoint.close))
             self._thread.shutdown(wait=False)
 
     async def closing(self) -> None:

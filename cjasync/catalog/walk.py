@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
+from cjasync._to_the_end import to_the_end
 from cjasync.catalog.asking import Asker
 from cjasync.catalog.bursts import Bursts
 from cjasync.catalog.checkpoint import Checkpoint
@@ -190,7 +191,7 @@ class Walk:
         finally:
             for job in jobs:
                 job.cancel()
-            await asyncio.wait(jobs)
+            await to_the_end(asyncio.wait(jobs))
             self._staging.end()
 
     def _delivery(self, arrival: Arrival) -> Delivery:
@@ -250,13 +251,18 @@ class Walk:
 
     async def aclose(self) -> None:
         """Stop. What was not committed comes again when the walk goes on."""
+        await to_the_end(self._close())
+
+    async def _close(self) -> None:
         await self._stop()
+        if self._crawl is not None:
+            await self._crawl.aclose()
         await self._staging.aclose()
 
     async def _stop(self) -> None:
         if self._work is not None:
             self._work.cancel()
-            await asyncio.wait([self._work])
+            await to_the_end(asyncio.wait([self._work]))
             if not self._work.cancelled():
                 self._work.exception()  # whoever breaks off does not want to know
 

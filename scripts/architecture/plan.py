@@ -38,7 +38,10 @@ FLOORS = (
             "quota",
         ),
     ),
-    Floor("ground", ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params", "_raw", "_secret")),
+    Floor(
+        "ground",
+        ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params", "_raw", "_secret", "_to_the_end"),
+    ),
 )
 
 # Room -> the only other rooms that may import it.

@@ -1,20 +1,17 @@
 """CancelledError passes at every await of the request path, and leaves nothing behind: every one is tried.
 
 Each scene is run again and again, cancelled after 0, 1, 2, ... turns of the event loop, until it gets through. Where
-the call stood when it was cancelled is noted, and compared with every `await` that the modules hold. To see their list:
-`python -m tests.integration.test_client_cancel`.
+the call stood when it was cancelled is noted, and compared with every `await` that the modules hold.
 """
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import sqlite3
 import sys
 import time
-import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from contextlib import closing as closing_db
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,44 +25,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 from loops import run_clean
 from msgspec.structs import replace
 
-import cjasync
 from cjasync import CJClient, CJError, Plan
 from cjasync.auth import TokenRecord
+from cjasync.drift import check_drift
 from cjasync.sandbox import Sandbox
 from cjasync.sandbox.faults import Fault
 from cjasync.testing.plugin import sandbox_client
+from tests.integration import cancelling
 
 FREE = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None, login_interval=None)
 SLOW = replace(FREE, qps=12.5)
 SLOW_LOGIN = replace(FREE, login_interval=300.0)
-MODULES = (
-    *("_call", "_flights", "_prefetch", "_services", "bulk", "client", "pagination", "resources/auth"),
-    *("_transport/exchange", "_transport/wire", "_transport/transport"),
-    *("auth/_filelock", "auth/_shared", "auth/_vault", "auth/manager", "auth/store"),
-    *("quota/desk", "quota/limiter", "quota/sqlite"),
-)
-HOUSE = Path(cjasync.__file__).parent
-
-# Where nobody is cancelled, and why: module and function, or the text of the one `await`.
-NEVER = {
-    "limiter.py _serve": "the limiter's own task, which nobody cancels",
-    "limiter.py _offer": "the same",
-    "limiter.py _nap": "the same",
-    "limiter.py _ask": "the same",
-    "sqlite.py book": "asked by that task",
-    "sqlite.py settle": "asked by the desk's own task",
-    "desk.py _write_patiently": "that task",
-    "await self.open(desk)": "the limiter has opened it",
-    "await self.store.read(scopes.address, desk)": "the lock was had a moment before",
-    "async with AsyncExitStack() as held": "lets go of the lock, which takes no time",
-    "async with asyncio.timeout(LOCK_PATIENCE)": "the same",
-    "await asyncio.wait(under_way)": "an opening of the file, which is over before a close comes so far",
-    "await asyncio.wait(mine)": "waits for tasks that are cancelled already",
-    "await window.aclose()": "the same",
-    "_prefetch.py aclose": "the same",
-    "bulk.py aclose": "the same",
-    "async with aclosing(in_order(listing))": "the same",
-}
 
 
 class Clock:
@@ -157,7 +127,7 @@ async def close_in_no_time(cj: CJClient) -> None:
         await asyncio.sleep(0)
     closing.cancel()
     await asyncio.wait((closing,))
-    note_end(closing)
+    cancelling.note_end(closing)
 
 
 async def closed_upon(cj: CJClient, call: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -203,7 +173,15 @@ async def while_another_writes(cj: CJClient) -> Any:
         finally:
             usage.cancel()
             await asyncio.wait((usage,))
-            note_end(usage)
+            cancelling.note_end(usage)
+
+
+async def check(cj: CJClient) -> Any:
+    """All reading calls, one after another."""
+    (row, *_) = await cj.products.list(page_size=1)
+    with suppress(CJError):
+        await cj.sourcing.query(["1"])
+    return await check_drift(cj, pid=row.pid, rows=1)
 
 
 async def next_login(cj: CJClient) -> Any:
@@ -233,6 +211,7 @@ SCENES = {
     "a read on a new connection": Scene(lambda cj: cj.categories.get()),
     "a read on a kept connection": Scene(lambda cj: cj.categories.get(), warm=True),
     "a page": Scene(first_page, warm=True),
+    "a check of the models": Scene(check, warm=True, every=4, again=False),
     "a write": Scene(write, warm=True),
     "listened to": Scene(lambda cj: cj.categories.get(), warm=True, hooks=[lambda event: None]),
     "with bytes": Scene(lambda cj: cj.with_raw(cj.categories.get), warm=True),
@@ -333,7 +312,6 @@ SCENES = {
     ),
 }
 
-covered: set[tuple[str, str, int]] = set()
 played: set[str] = set()
 
 
@@ -354,23 +332,7 @@ async def staged(scene: Scene) -> AsyncIterator[CJClient]:
 
 @pytest.fixture(autouse=True)
 def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is done in a thread takes two turns of the loop, so that the same turn is always the same place.
-
-    A cancelled caller does not stop a thread: it is done all the same.
-    """
-
-    async def done_here(work: Callable[..., Any], *args: Any) -> Any:
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        try:
-            done.set_result(work(*args))
-        except Exception as error:
-            done.set_exception(error)
-            done.exception()  # seen, should the caller be cancelled
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        return await done
-
-    monkeypatch.setattr(asyncio, "to_thread", done_here)
+    cancelling.without_threads(monkeypatch)
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -399,14 +361,14 @@ async def once(cj: CJClient, scene: Scene, turns: int) -> bool:
         await asyncio.sleep(0)
     begun = asyncio.all_tasks() - before
     for one in begun:
-        note_waiting(one)
+        cancelling.covered |= cancelling.waiting_at(one)
     through = task.done()
     task.cancel()
     try:
         await task
     except asyncio.CancelledError as error:
         assert not through
-        note(error)
+        cancelling.note(error)
     except CJError:
         assert through
     services = cj.engine.services
@@ -415,7 +377,7 @@ async def once(cj: CJClient, scene: Scene, turns: int) -> bool:
             await asyncio.sleep(0)
     await asyncio.sleep(0)
     for other in begun - {task}:
-        note_end(other)
+        cancelling.note_end(other)
     assert services.limiter._line.waiting == 0
     assert not any(services.flights._lanes.values())
     if services.transport is not None:
@@ -428,81 +390,8 @@ async def once(cj: CJClient, scene: Scene, turns: int) -> bool:
     return through
 
 
-def note(error: BaseException) -> None:
-    """Which lines of the house the CancelledError has passed."""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename.startswith(str(HOUSE)):
-            covered.add((Path(frame.f_code.co_filename).name, frame.f_code.co_name, line))
-
-
-def note_end(task: asyncio.Task[Any]) -> None:
-    """The same of a task that is over, if it was cancelled."""
-    if task.cancelled():
-        try:
-            task.result()
-        except asyncio.CancelledError as error:
-            note(error)
-
-
-def note_waiting(task: asyncio.Task[Any]) -> None:
-    """The same before it is cancelled: a traceback lacks what was waited for in an `except` clause."""
-    waiting: Any = task.get_coro()
-    while (frame := getattr(waiting, "cr_frame", None)) is not None:
-        if frame.f_code.co_filename.startswith(str(HOUSE)):
-            covered.add((Path(frame.f_code.co_filename).name, frame.f_code.co_name, frame.f_lineno))
-        waiting = waiting.cr_await
-
-
-def awaits() -> Iterator[tuple[str, str, int, int, str]]:
-    """Module, function, first and last line and text of every place where the request path may wait."""
-    for module in MODULES:
-        path = HOUSE / f"{module}.py"
-        for function in ast.walk(ast.parse(path.read_text())):
-            if isinstance(function, ast.AsyncFunctionDef):
-                for node in own_nodes(function):
-                    place = waits(node)
-                    if place is not None:
-                        last = place.end_lineno or place.lineno
-                        text = ast.unparse(node).splitlines()[0]
-                        yield path.name, function.name, place.lineno, last, text
-
-
-def waits(node: ast.AST) -> ast.expr | None:
-    """The expression that is waited for."""
-    if isinstance(node, ast.Await):
-        return node
-    if isinstance(node, ast.AsyncFor) or (isinstance(node, ast.comprehension) and node.is_async):
-        return node.iter
-    if isinstance(node, ast.AsyncWith):
-        return node.items[0].context_expr
-    return None
-
-
-def own_nodes(function: ast.AsyncFunctionDef) -> Iterator[ast.AST]:
-    """Its nodes without those of functions within it."""
-    stack = list(ast.iter_child_nodes(function))
-    while stack:
-        node = stack.pop()
-        yield node
-        if not isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef | ast.Lambda):
-            stack.extend(ast.iter_child_nodes(node))
-
-
 def test_that_was_every_await_there_is() -> None:
     """Says what the scenes have missed; it plays those that were not played yet."""
     for name in SCENES.keys() - played:
         test_cancelled_at_every_turn(name)
-    missed = [
-        f"{module}:{first} in {function}: {text}"
-        for module, function, first, last, text in awaits()
-        if not any(f"{module} {function}" == never or text.startswith(never) for never in NEVER)
-        and not any(m == module and f == function and first <= line <= last for m, f, line in covered)
-    ]
-    assert covered
-    assert missed == [], "\n".join(missed)
-
-
-if __name__ == "__main__":
-    for module, function, _, _, text in awaits():
-        why = next((NEVER[never] for never in NEVER if never == f"{module} {function}" or text.startswith(never)), "")
-        print(f"{module} {function}: {text}" + f"   (not cancelled: {why})" * bool(why))
+    assert cancelling.missed(apart=(*cancelling.APART, *cancelling.WALKS)) == []

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 from msgspec import Struct
 
+from cjasync._to_the_end import to_the_end
 from cjasync.catalog.sinks.columns import Layout
 from cjasync.catalog.sinks.durable import VERSION, Commit
 from cjasync.errors import CheckpointError, OutputError
@@ -109,6 +110,9 @@ class FileSink(ABC):
 
     async def abort(self) -> None:
         """Stop: the partial file stays, as the last commit left it, if there was one."""
+        await to_the_end(self._abort())
+
+    async def _abort(self) -> None:
         async with self._turn:
             if not self._closed:
                 self._closed = True
@@ -205,11 +209,4 @@ class FileSink(ABC):
 
 async def _in_thread(work: Callable[[], R]) -> R:
     """Run a long step without holding up the event loop. A cancelled caller waits until the file is whole again."""
-    task = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            await asyncio.wait([task])
-            task.result()
-        raise
+    return await to_the_end(asyncio.to_thread(work))
