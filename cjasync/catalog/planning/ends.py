@@ -133,7 +133,8 @@ def _ends_there(everything: Listing, head: Reply, newest: Reply | None) -> Steps
 def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
     """The newest page says how many products there are now, and whether some of them have no create time."""
     newest = job.newest
-    if newest is None:
+    if newest is None or (not job.none and newest.total != job.counted + (job.untimed or 0)):
+        # Windows that were open beside the last one may have changed since it was read.
         (newest,) = yield [Ask(Region(), 1, "tail", "desc")]
     front = front_of(newest, "desc")
     yield Learn({"after": newest.total} | ({"front": front} if front else {}))
