@@ -63,7 +63,9 @@ async def test_windows_and_details_take_turns():
     assert sent.count("product/query") == 1500
     turns = [(path, len(list(calls))) for path, calls in groupby(sent)]
     assert [path for path, _ in turns] == ["product/list", "product/query"] * (len(turns) // 2)
-    windows, details = ([calls for path, calls in turns if path == asked] for asked in ("product/list", "product/query"))
+    windows, details = (
+        [calls for path, calls in turns if path == asked] for asked in ("product/list", "product/query")
+    )
     assert set(windows) <= {1, 2, 3}
     assert details[:-1] == [5 * calls for calls in windows[:-1]]
     assert len(turns) >= 8
