@@ -12,7 +12,7 @@ import pytest
 
 from cjasync.catalog import WalkReport, walk
 from cjasync.sandbox import Churn
-from tests.integration.walking import drain, shop
+from tests.integration.walking import drain, pids, shop
 
 SPREAD = 86.4  # seconds between two calls that spread a thousand over a day; a walk does better, and reads in bursts
 BURST = 2.0
@@ -85,6 +85,14 @@ async def test_weaknesses(weakness):
     assert not missed
     assert report.proved, report.reasons
     assert report.requests <= requests <= report.requests + 1  # the categories
+
+
+@pytest.mark.parametrize("weakness", ["times are not looked at", "order is not looked at", "totals end at the window"])
+async def test_a_second_walk_begins_with_what_the_first_found_out(weakness, tmp_path):
+    settings = {"window": 400, "null_times": 0.0, "seed": 3, **WEAKNESSES[weakness]}
+    async with shop(450, **settings) as (sandbox, cj):
+        for _ in range(2):
+            assert set(await pids(cj, checkpoint=tmp_path / "walk.db")) == sandbox.catalogue.pids_now()
 
 
 async def test_what_no_filter_divides_is_counted_and_reported():

@@ -8,7 +8,7 @@ from itertools import pairwise
 from msgspec import Struct
 
 from cjasync.catalog.planning.cover import seen_prices
-from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
 from cjasync.catalog.planning.question import MAX_PRICE, Facts, Region, Reply
 from cjasync.catalog.planning.untimed import count_untimed, front_of
 
@@ -54,6 +54,9 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
             return
         if len(everything.keys) == head.total:  # and yet there is more
             yield Learn({"window": min(facts.window, head.total), "capped": True})
+    if facts.mode == "units":  # an earlier walk found out that times do not cut
+        yield Spawn(Unit(Region(), head.total, tuple(sorted(seen_prices(head))), spread=True))
+        return
     begin, until, rows = job.borders[0] if job.borders else (job.start, job.end, head.total)
     shown = [moment for moment in head.times if moment is not None]
     if any(later < earlier for earlier, later in pairwise(shown)):
