@@ -187,17 +187,19 @@ async def test_what_never_left_is_given_back(shop):
     await client.aclose()
 
 
-async def test_a_store_that_is_emptied_is_told_to_everybody_once(shop):
+async def test_a_store_that_is_emptied_is_told_to_everybody_once_each_time(shop):
     one, two = shop.client(), shop.client()
     here, there = (limiter(client, qps=None, ip_qps=None, daily_calls=3) for client in (one, two))
     for lim in (here, here, there):
         await send(lim)
-    await one.flushall()
-    for lim in (here, there):
-        with pytest.raises(StoreError, match="emptied"):
+    for _ in range(2):
+        await one.flushall()
+        for lim in (here, there):
+            with pytest.raises(StoreError, match="emptied"):
+                await send(lim)
+        for lim in (here, there):
             await send(lim)
     for lim in (here, there):
-        await send(lim)
         await lim.aclose()
     for client in (one, two):
         await client.aclose()

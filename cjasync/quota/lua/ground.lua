@@ -38,9 +38,9 @@ local function clock()
   end
   local known, found = read(root .. 'clock')
   local ahead = math.max(known.ahead, known.last - wall)
-  local era = found.era or work.greeting or ''
-  redis.call('HSET', root .. 'clock', 'ahead', text(ahead), 'last', text(wall + ahead), 'era', era)
-  return wall + ahead, wall, era
+  redis.call('HSET', root .. 'clock', 'ahead', text(ahead), 'last', text(wall + ahead))
+  if work.greeting then redis.call('HSETNX', root .. 'clock', 'era', work.greeting) end
+  return wall + ahead, wall, found.era or work.greeting
 end
 
 local now, wall, era = clock()
