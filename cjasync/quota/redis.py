@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 import msgspec
 
+from cjasync._to_the_end import to_the_end
 from cjasync.config import without_password
 from cjasync.errors import ConfigError, StoreError
 from cjasync.quota.bucket import Budget, Claim, Rate
@@ -147,7 +148,7 @@ class RedisStore:
         """Close the connections, unless they are the user's."""
         client, self._client, self._script = self._client, self._given, None
         if client is not None and self._given is None:
-            await client.aclose()
+            await to_the_end(client.aclose())
 
     def forked(self) -> None:
         """In a child process: connections of its own."""

@@ -18,6 +18,7 @@ from weakref import WeakSet
 import msgspec
 from msgspec import Struct
 
+from cjasync._to_the_end import to_the_end
 from cjasync.errors import StoreError
 from cjasync.quota.bucket import SECOND, Claim
 from cjasync.quota.database import Database
@@ -144,7 +145,7 @@ class SQLiteStore:
             if under_way := [job for job in (self._opening, self._tidying) if job is not None]:
                 await asyncio.wait(under_way)
         finally:
-            await asyncio.to_thread(self._file.close)
+            await to_the_end(asyncio.to_thread(self._file.close))
 
     def forked(self) -> None:
         """In a child process: begin anew."""

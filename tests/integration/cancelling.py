@@ -22,11 +22,11 @@ HOUSE = Path(cjasync.__file__).parent
 # What is for people and for tests; they are cancelled in tests of their own.
 APART = ("cli/", "sandbox/", "testing/")
 WALKS = ("catalog/", "_to_the_end")
+REDIS = "quota/redis"
 
 # Where nobody is cancelled, and why: module and function, or the text of the one `await`.
 NEVER = {
     "_clock": "the machine's own; the scenes' clock makes a pause of a few turns",
-    "quota/redis": "not tried at each: tests/unit/test_quota_redis.py cancels callers, whose turns it books",
     "quota/limiter _serve": "the limiter's own task, which nobody cancels",
     "quota/limiter _offer": "the same",
     "quota/limiter _nap": "the same",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
+from functools import partial
 
 import fakeredis
 import pytest
@@ -26,6 +27,8 @@ from cjasync.quota.redis import RedisStore, read_script
 from cjasync.quota.state import Exhausted, NotBefore
 from cjasync.quota.tickets import Booking, Ticket
 from cjasync.testing.clock import VirtualClock, run
+from tests.integration import cancelling
+from tests.integration.loops import run_clean
 
 LIST = Endpoint(method="GET", path="product/list", answer=object, points=50)
 MS = SECOND // 1000
@@ -290,6 +293,83 @@ async def test_a_url_that_makes_no_sense_is_a_clear_error():
     lim = Limiter(Plan(), RedisStore("rodis://localhost"), account="me")
     with pytest.raises(ConfigError, match="redis URL"):
         await lim.admit(LIST)
+
+
+async def all_that_asks(lim: Limiter, sent: list[Ticket]) -> None:
+    """What opens, reads, books, settles and closes."""
+    try:
+        await lim.usage()
+        for _ in range(3):
+            sent.append(await lim.admit(LIST))
+            sent[-1].answered()
+        (await lim.admit(LIST)).unsent()
+        await lim.usage()
+    finally:
+        await lim.aclose()
+
+
+def everybody(begun: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """As at the end of a loop."""
+    return begun
+
+
+@pytest.mark.parametrize(
+    ("whom", "qps", "lost"),
+    [
+        pytest.param(None, 33.3, 0, id="the caller"),
+        pytest.param(everybody, 100, 1, id="everybody"),
+    ],
+)
+def test_cancelled_at_every_await_it_costs_one_slot_at_most_and_goes_on(server, monkeypatch, whom, qps, lost):
+    """On connections of its own, beside another machine; and at each turn of its closing."""
+    clients = []
+
+    def connect(url, **options):
+        clients.append(from_url(url, **options) if server else fakeredis.FakeAsyncRedis(server=double, **options))
+        clients[-1].auto_close_connection_pool = True  # as if the double were made from an address
+        return clients[-1]
+
+    from_url, double = Redis.from_url, fakeredis.FakeServer()
+    monkeypatch.setattr(Redis, "from_url", connect)
+    monkeypatch.setattr(cancelling, "covered", set())
+    plan = Plan(qps=qps, ip_qps=None, daily_calls=1000)
+
+    async def main():
+        await (await empty(server)).aclose()
+        url = f"redis://127.0.0.1:{server or 6379}/0"
+        here, there = (Limiter(plan, RedisStore(url), account="me") for _ in range(2))
+        await send(there)
+        through = False
+        while not through:
+            sent, before = [], (await there.usage())["calls product/list"].used
+            begin = partial(all_that_asks, here, sent)
+            task = await cancelling.cancelled_at_new_places(begin, cancelling.REDIS, whom=whom)
+            through = not task.cancelled()
+            if through:
+                task.result()
+            assert (await there.usage())["calls product/list"].used - before <= len(sent) + lost
+            for lim in (there, here):
+                (await lim.admit(LIST, max_wait=1)).answered()
+            await here.aclose()
+            assert connected(clients[1:]) == 0
+        for turns in range(1, 6):
+            await here.usage()
+            closing = asyncio.ensure_future(here.aclose())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait((closing,))
+            assert connected(clients[1:]) == 0
+        await there.aclose()
+
+    run_clean(main())
+    assert cancelling.missed(cancelling.REDIS) == []
+
+
+def connected(clients: list[Redis]) -> int:
+    pools = [client.connection_pool for client in clients]
+    assert not any(pool._in_use_connections for pool in pools)
+    return sum(connection.is_connected for pool in pools for connection in pool._available_connections)
 
 
 class OnVirtualTime(RedisStore):

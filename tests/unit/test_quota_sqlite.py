@@ -53,6 +53,25 @@ def in_one_run(path: Path, work, *, clock: VirtualClock | None = None, **plan):
     return run(main(), clock=clock)
 
 
+async def test_closing_that_is_cancelled_before_a_thread_is_free_closes_the_file_all_the_same(tmp_path):
+    store = SQLiteStore(tmp_path / "quota.db")
+    lim = Limiter(Plan(qps=100), store, account="me")
+    await send(lim)
+    loop, free = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    busy = loop.run_in_executor(None, free.wait)
+    closing = asyncio.ensure_future(lim.aclose())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.sleep(0)
+    free.set()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert not store._file.is_open
+    await busy
+
+
 def test_a_restart_goes_on_where_the_day_stood(tmp_path):
     path = tmp_path / "quota.db"
     in_one_run(path, lambda lim: send(lim, 3), qps=100, daily_calls=5)
