@@ -242,6 +242,8 @@ def test_long_and_unfinished_modules(house: House) -> None:
         ("a.yml", "run: cd {root}/docs", "names this checkout's folder, {root}"),
         ("a.md", "no {mark} here, {root}-old is not ours, nor https://x{root}", None),
         ("a.py", "TODOS = 'my{host}'", None),
+        ("a.md", "<<<<<<" + "< HEAD", "a merge stopped here"),
+        ("a.py", "x = 1 <<<<<<" + "< 2", None),
     ],
 )
 def test_what_no_file_may_contain(tmp_path: Path, name: str, text: str, found: str | None) -> None:
