@@ -17,7 +17,7 @@ from cjasync.quota.state import Blocked, State
 from cjasync.quota.tickets import Booking, Ticket
 
 MANY = 1 << 40
-NOTES = 256  # answers that are written down in one go at most, so that the event loop is not held up
+NOTES = 256  # turns and answers that are written down in one go at most, so that the event loop is not held up
 CALM = SECOND // 4  # so long after a full look at the buckets nothing but counting is needed
 
 
@@ -59,7 +59,7 @@ class MemoryStore:
         self._calm_until = 0
         self._sure = 0
         self._calm: list[Booking] = []
-        self._aloft: list[CalmTicket] = []  # of which the buckets do not know yet
+        self._aloft: dict[Booking, list[CalmTicket]] = {}  # of which the buckets do not know yet
         self._noted: list[Settlement] = []  # to be written down before anybody looks
         self._elsewhere = False
         self._keeper = Keeper()
@@ -75,13 +75,13 @@ class MemoryStore:
         if calm is not None and now < self._calm_until and self._sure > 0:
             # As `_look` does, while neither time nor server nor queue has a say and there is enough of everything.
             self._sure -= 1
-            charges, points = calm
+            charges, points, aloft = calm
             for state, cost in charges:
                 state.charged += cost
             charged = 0 if points is None else points.charged
             ticket = CalmTicket(desk, booking, token, now, charged, 0, False, self)
-            self._aloft.append(ticket)
-            if len(self._aloft) > NOTES:
+            aloft.append(ticket)
+            if len(aloft) > NOTES:
                 self._catch_up(now, int(desk.wall() * SECOND))
             return ticket
         return self._look(booking, desk, token, now)
@@ -126,7 +126,7 @@ class MemoryStore:
             self._disturbed()
             self._calm_until, self._sure = calm_until, sure
         self._sure = min(self._sure, sure)
-        booking.cache = (charges, points)
+        booking.cache = (charges, points, self._aloft.setdefault(booking, []))
         self._calm.append(booking)
 
     def _disturbed(self) -> None:
@@ -175,20 +175,20 @@ class MemoryStore:
 
     def _land(self, now: int, wall: int) -> None:
         """Write down the tickets of calm times: those answered all at once, and the others as flying."""
-        answered: dict[Booking, list[CalmTicket]] = {}
-        for ticket in self._aloft:
-            ticket.landed = True
-            if ticket.answered_at >= 0:
-                answered.setdefault(ticket.booking, []).append(ticket)
-            else:
-                for n in ticket.booking.rates:
-                    if ticket.booking.claims[n].limit is not None:
-                        self._find(ticket.booking)[n].flying[ticket.token] = ticket.booked_at
-        self._aloft.clear()
-        for booking, tickets in answered.items():
-            states = self._find(booking)
-            settle_answers(booking, states, [(one.answered_at, one.took) for one in tickets])
-            for one in tickets:
+        for booking, aloft in self._aloft.items():
+            if not aloft:
+                continue
+            for ticket in aloft:
+                ticket.landed = True
+            states, flying = self._find(booking), {one.token: one.booked_at for one in aloft if one.answered_at < 0}
+            for n in booking.rates:
+                if booking.claims[n].limit is not None:
+                    states[n].flying.update(flying)
+            answered = [one for one in aloft if one.answered_at >= 0]
+            aloft.clear()
+            if answered:
+                settle_answers(booking, states, [(one.answered_at, one.took) for one in answered])
+            for one in answered:
                 if one.points is not None:
                     at = one.answered_at
                     note_points(booking, states, one.points, one.charged, at, wall + at - now)
