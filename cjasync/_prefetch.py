@@ -43,38 +43,48 @@ class Listing(Protocol[P]):
 
 async def in_order(listing: Listing[P]) -> AsyncGenerator[P, None]:
     """The pages in order. When the consumer stops, fails or is cancelled, so do the fetches."""
-    window = _Window(listing)
-    number = listing.first
+    window = Window(listing)
     try:
-        while number <= listing.last:
-            try:
-                # Of the first page nothing is known yet, least of all whether anybody wants a second.
-                page = await (listing.fetch(number) if number == listing.first else window.take(number))
-                wanted = listing.delivered(page)
-            except Exception as error:
-                listing.failed(number, error)
-                raise
-            if not wanted:
-                break
-            number += 1
-            if number > listing.first + 1:
-                window.hire(number)
+        while (page := await window.next()) is not None:
             yield page
     finally:
         await window.aclose()
     listing.finished()
 
 
-class _Window(Generic[P]):
-    """The pages that are being fetched or wait to be handed out."""
+class Window(Generic[P]):
+    """The pages that are being fetched or wait to be handed out.
+
+    No generator: one within another is closed beside it, not by it, where the loop or the collector closes both.
+    """
 
     def __init__(self, listing: Listing[P]) -> None:
         self._listing = listing
+        self._number = listing.first  # the page that the consumer is to get
         self._next = listing.first + 1  # the page to hand out
         self._asked = listing.first + 1  # the page to ask for
         self._ready: dict[int, P | BaseException] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._arrival: asyncio.Future[None] | None = None
+
+    async def next(self) -> P | None:
+        """The next page, or None at the end."""
+        listing, number = self._listing, self._number
+        if number > listing.last:
+            return None
+        try:
+            # Of the first page nothing is known yet, least of all whether anybody wants a second.
+            page = await (listing.fetch(number) if number == listing.first else self.take(number))
+            wanted = listing.delivered(page)
+        except Exception as error:
+            listing.failed(number, error)
+            raise
+        if not wanted:
+            return None
+        self._number = number = number + 1
+        if number > listing.first + 1:
+            self.hire(number)
+        return page
 
     async def take(self, number: int) -> P:
         """That page, when it is there."""

@@ -11,7 +11,6 @@ import base64
 import math
 import warnings
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -21,7 +20,7 @@ from msgspec.structs import replace
 from cjasync._decode import PageRows
 from cjasync._endpoint import Endpoint, Paging
 from cjasync._engine import Engine
-from cjasync._prefetch import in_order
+from cjasync._prefetch import Window, in_order
 from cjasync._rows import Skipped
 from cjasync.errors import BadResponseError, CJError, OutOfReachError, ParameterError
 
@@ -141,12 +140,16 @@ class Pager(Generic[T]):
     async def _items(self) -> AsyncGenerator[T, None]:
         listing = self._listing()
         offset = self._start.offset
-        async with aclosing(in_order(listing)) as pages:
-            async for page in pages:
+        window = Window(listing)
+        try:
+            while (page := await window.next()) is not None:
                 for index in range(offset, len(page.items)):
                     listing.taken(page, index + 1)
                     yield page.items[index]
                 offset = 0
+        finally:
+            await window.aclose()
+        listing.finished()
 
     def pages(self) -> AsyncGenerator[Page[T], None]:
         """The pages in order, several in flight."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -121,11 +121,11 @@ class Walk:
         if self._turns is not None:
             raise ConfigError("with_ makes two kinds of rows: take them by `into` or `batches`")
         try:
-            async with aclosing(self.batches()) as batches:
-                async for delivery in batches:
-                    for product in delivery.rows:
-                        yield product
-                    self.commit(delivery.token)
+            self._check_new()
+            while (delivery := await self._next()) is not None:
+                for product in delivery.rows:
+                    yield product
+                self.commit(delivery.token)
             await self.finish()
         finally:
             await self.aclose()
@@ -156,25 +156,39 @@ class Walk:
         `commit(token)` tells that a delivery and all before it are safe; what is not comes again after a crash, and the
         walk runs at most two windows ahead of it. `finish()` ends the walk when everything is.
         """
-        await self.open()
+        self._check_new()
+        try:
+            while (delivery := await self._next()) is not None:
+                yield delivery
+        finally:
+            await self._stop()
+
+    def _check_new(self) -> None:
         if self._crawl is not None:
             raise RuntimeError("a walk is walked once; begin another")
-        begin = resumed_crawl if self._standing and self._standing.going else new_crawl
+
+    async def _next(self) -> Delivery | None:
+        """The next delivery, or None at the end; what works for it begins with the first."""
         try:
-            crawl = self._crawl = await begin(
-                self._staging, self._asker, self._bursts, self._wanted, 2 * self._window_pages, self._turns
-            )
-            self._work = asyncio.ensure_future(self._run(crawl))
-            while (arrival := await self._staging.next()) is not None:
-                yield self._delivery(arrival)
+            if self._work is None:
+                self._work = await self._begin()
+            if (arrival := await self._staging.next()) is not None:
+                return self._delivery(arrival)
             await self._work
-            self._exhausted = True
         except QuotaExhaustedError as error:
             where = f"the checkpoint {self._path}" if self._path else "a checkpoint, if it is given one"
             error.args = (f"{error.message}; the same walk goes on from {where}",)
             raise
-        finally:
-            await self._stop()
+        self._exhausted = True
+        return None
+
+    async def _begin(self) -> asyncio.Task[None]:
+        standing = await self.open()
+        begin = resumed_crawl if standing.going else new_crawl
+        crawl = self._crawl = await begin(
+            self._staging, self._asker, self._bursts, self._wanted, 2 * self._window_pages, self._turns
+        )
+        return asyncio.ensure_future(self._run(crawl))
 
     async def _run(self, crawl: Crawl) -> None:
         """Crawl, and ask for details; the end of a budget for one is not the other's."""
