@@ -32,7 +32,7 @@ COUNTED = (BARE, CHEAPEST, STACKED, OURS)  # of which instructions are counted
 
 
 @question("What does a whole small call cost, beside bare aiohttp that reads bytes?")
-def run(rounds: int = 200, seconds: float = 25.0, instructions: bool = True) -> Findings:
+def run(rounds: int = 200, seconds: float = 18.0, instructions: bool = True) -> Findings:
     """rounds: of the comparison. seconds: the most it may take per event loop. instructions: count them as well."""
     found = Findings()
     with bodies() as folder, Origin(folder) as origin:

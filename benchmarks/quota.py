@@ -54,7 +54,7 @@ WAYS: dict[str, tuple[Delay, Delay]] = {
 
 
 @question("Is the limiter ever refused, ever idle, ever unfair, and what does a turn cost?")
-def run(seconds: float = 5.0, rounds: int = 100, requests: int = 12_000) -> Findings:
+def run(seconds: float = 4.0, rounds: int = 100, requests: int = 8_000) -> Findings:
     """seconds: of each run against the clock. rounds: of the comparison. requests: of each run in virtual time."""
     found = Findings()
     if missing():
