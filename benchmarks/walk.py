@@ -50,7 +50,7 @@ async def bring(base_url: str, token: str, out: Path) -> dict[str, Any]:
         "requests": report.requests,
         "overhead": round(report.overhead, 5),
         "repaired_windows": report.repaired,
-        "proved": report.proved,
+        "proved": "yes" if report.proved else "no",
         "reasons": report.reasons,
         "runs": report.runs,
         "seconds": round(time.perf_counter() - began, 1),

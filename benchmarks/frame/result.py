@@ -81,7 +81,7 @@ def question(asks: str) -> Callable[[Callable[P, Findings]], Callable[P, Result]
         def answered(*args: P.args, **kwargs: P.kwargs) -> Result:
             machine, date, began = this_machine(), datetime.now(UTC).replace(microsecond=0), time.perf_counter()
             found = run(*args, **kwargs)
-            return Result(
+            result = Result(
                 question=name,
                 asks=asks,
                 date=date,
@@ -94,6 +94,7 @@ def question(asks: str) -> Callable[[Callable[P, Findings]], Callable[P, Result]
                 charts=found.charts,
                 notes=found.notes,
             )
+            return msgspec.json.decode(msgspec.json.encode(result), type=Result)  # as it will be read, or not at all
 
         return answered
 
