@@ -125,11 +125,21 @@ class Desk:
         batch, self._backlog = self._backlog, []
         try:
             if not self._store.try_settle(batch, self):
-                self._writer = asyncio.create_task(self._write_patiently(batch))
+                self._begin_writing(batch)
                 return
         except StoreError:
             return  # what could not be written stays booked, and the next booking tells of the store
         self._written(batch)
+
+    def _begin_writing(self, batch: list[Settlement]) -> None:
+        self._writer = asyncio.create_task(self._write_patiently(batch))
+        self._writer.add_done_callback(self._end_writing)  # also if it is cancelled before it has begun
+
+    def _end_writing(self, writer: asyncio.Task[None]) -> None:
+        if self._writer is writer:
+            self._writer = None
+            if not writer.cancelled():
+                self._write()  # what came when it was nearly done
 
     async def _write_patiently(self, batch: list[Settlement]) -> None:
         try:
@@ -139,8 +149,6 @@ class Desk:
                 batch = self.hand_over()
         except StoreError:
             self._backlog = []
-        finally:
-            self._writer = None
 
     def _written(self, batch: list[Settlement]) -> None:
         if any(settlement.what == "unsent" for settlement in batch):
@@ -150,6 +158,8 @@ class Desk:
         """Write what has not been written."""
         self._forget_timer()
         if self._writer is None and (backlog := self.hand_over()):
-            self._writer = asyncio.create_task(self._write_patiently(backlog))
-        if self._writer is not None:
-            await self._writer
+            self._begin_writing(backlog)
+        if (writer := self._writer) is not None:
+            await asyncio.wait([writer])
+            if not writer.cancelled():  # as a loop at its end does
+                writer.result()

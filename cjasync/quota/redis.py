@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -24,6 +25,8 @@ from cjasync.quota.tickets import Booking, Ticket
 
 if TYPE_CHECKING:
     from cjasync.quota.desk import Desk
+
+T = TypeVar("T")
 
 MICRO = 1000  # nanoseconds; Lua's numbers hold no more
 ROOT = "cjasync:{quota}:"  # one hash slot, so that a script may take all of a request's buckets
@@ -65,7 +68,7 @@ class RedisStore:
         from redis.exceptions import ResponseError
 
         try:
-            memory = await self._client.info("memory")
+            memory = await _minded(self._client.info("memory"))
         except ResponseError:  # some servers do not tell, and then it is on trust
             return
         except Exception as error:
@@ -108,8 +111,9 @@ class RedisStore:
         """The moment on the buckets' clock, and the buckets whose keys begin so. Raises StoreError."""
         now = int((await self._run(desk, {}))[1]) * MICRO
         try:
-            names = sorted(_text(name).split(" ", 1) for name in await self._client.smembers(ROOT + "keys"))
-            return now, {key: await self._fetch(kind, ROOT + key) for kind, key in names if key.startswith(prefix)}
+            names = sorted(_text(name).split(" ", 1) for name in await _minded(self._client.smembers(ROOT + "keys")))
+            ours = [(kind, key) for kind, key in names if key.startswith(prefix)]
+            return now, {key: await _minded(self._fetch(kind, ROOT + key)) for kind, key in ours}
         except Exception as error:
             raise self._explained(error) from error
 
@@ -176,7 +180,7 @@ class RedisStore:
 
     async def _ask(self, desk: Desk, work: dict[str, Any]) -> list[str]:
         try:
-            answer = await self._script(keys=[ROOT], args=[_encode(work), self.clock(desk)])
+            answer = await _minded(self._script(keys=[ROOT], args=[_encode(work), self.clock(desk)]))
         except Exception as error:
             raise self._explained(error) from error
         return [_text(part) for part in answer]
@@ -201,6 +205,20 @@ class RedisStore:
         return StoreError(
             f"the quota store {self._name} failed: {type(error).__name__}: {error}; nothing is sent meanwhile"
         )
+
+
+async def _minded(answer: Awaitable[T]) -> T:
+    """Await it. A cancellation that it swallows passes all the same.
+
+    redis-py sends under `asyncio.wait_for`, which in Python 3.11 loses one that comes just when the sending is over.
+    """
+    task = asyncio.current_task()
+    assert task is not None, "this is a coroutine of some task"
+    before = task.cancelling()
+    result = await answer
+    if task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
 
 
 def read_script() -> str:

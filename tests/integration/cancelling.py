@@ -161,7 +161,7 @@ async def cancelled_at_new_places(
     for _ in range(10):  # what was cancelled beside it ends
         await asyncio.sleep(0)
     left = tasks() - before
-    assert left == set()
+    assert left == set(), [repr(one) for one in left]
     return task
 
 

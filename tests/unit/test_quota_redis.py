@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from copy import deepcopy
 from functools import partial
 
@@ -186,6 +187,30 @@ async def test_what_never_left_is_given_back(shop):
     ticket.answered()
     await lim.aclose()
     assert (await lim.usage())["requests"].used == 1, "closing wrote it down; asking opens it again"
+    await lim.aclose()
+    await client.aclose()
+
+
+async def test_a_cancellation_that_the_client_loses_passes_all_the_same(shop):
+    client = shop.client()
+    lim = limiter(client, qps=None, ip_qps=None)
+    await send(lim)
+    script, begun = lim.store._script, asyncio.Event()
+
+    async def losing(**given):
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await script(**given)
+
+    lim.store._script = losing
+    asking = asyncio.create_task(lim.usage())
+    await begun.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    lim.store._script = script
+    await send(lim)
     await lim.aclose()
     await client.aclose()
 
