@@ -13,6 +13,8 @@ from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
 from cjasync.cli.words import moment
 
+_PATIENCE = 5.0  # seconds; who has mistyped a key is told when the next may be tried
+
 
 async def login(common: Common) -> None:
     """Check the API key, and keep its tokens.
@@ -24,7 +26,7 @@ async def login(common: Common) -> None:
     if not settings.api_key:
         settings = msgspec.structs.replace(settings, api_key=_ask(), access_token=None)
     async with common.client(settings) as cj:
-        tokens = await cj.auth.login()
+        tokens = await cj.with_options(max_wait=_PATIENCE).auth.login()
     kept = str(FileTokenStore().path) if settings.token_store is None else str(settings.token_store)
     if common.json:
         print_json({"good_until": tokens.access_expires_at, "kept_in": kept})
