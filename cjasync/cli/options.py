@@ -54,9 +54,9 @@ class Common(Struct, frozen=True):
         str | None,
         typer.Option(help="Calls a day of each interface, without points; none lifts it.", rich_help_panel=_LIMITS),
     ] = None
-    daily_points: Annotated[str | None, typer.Option(help="Points a day; none lifts it.", rich_help_panel=_LIMITS)] = (
-        None
-    )
+    daily_points: Annotated[
+        str | None, typer.Option(help="Points a day, until CJ says how many; none lifts it.", rich_help_panel=_LIMITS)
+    ] = None
     quota_url: Annotated[
         str | None,
         typer.Option(
