@@ -7,8 +7,8 @@ import asyncio
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
-from cjasync import errors
 from cjasync.errors import BadResponseError, CJError, ClosedError, ConnectError, TransportError
+from cjasync.errors import TimeoutError as LateError
 
 
 def translated(error: Exception, sent: bool) -> CJError:
@@ -16,7 +16,7 @@ def translated(error: Exception, sent: bool) -> CJError:
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return ConnectError(f"no connection: {error}")
     if isinstance(error, asyncio.TimeoutError):
-        return errors.TimeoutError("no answer within the time allowed")
+        return LateError("no answer within the time allowed")
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
         _clear(error)
         return BadResponseError("the answer is no HTTP")
@@ -24,6 +24,8 @@ def translated(error: Exception, sent: bool) -> CJError:
         return BadResponseError(f"the answer broke off: {error}")
     if isinstance(error, RuntimeError) and "closed" in str(error).lower():
         return ClosedError("the session was closed")
+    if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
+        _drop_head(error)
     if isinstance(error, aiohttp.ClientError | OSError):
         words = "the connection was lost" if sent else "no connection"
         return (TransportError if sent else ConnectError)(f"{words}: {str(error) or type(error).__name__}")
@@ -40,3 +42,9 @@ def _clear(error: aiohttp.ClientResponseError | HttpProcessingError) -> None:
         error.request_info = aiohttp.RequestInfo(asked.url, asked.method, {}, asked.real_url)  # type: ignore[arg-type]
     error.args, error.message, error.headers = (), "no HTTP", None
     error.__cause__ = error.__context__ = None
+
+
+def _drop_head(error: aiohttp.ServerDisconnectedError) -> None:
+    """Take out the head of an answer that broke off within it: an error shows nothing that a server sent."""
+    error.message = "the server disconnected within the head of its answer"
+    error.args = (error.message,)

@@ -61,8 +61,7 @@ class Wire:
         self._connect = session.connector.connect
         self._timeout = timeout
         self._paths: dict[str, tuple[aiohttp.ClientRequest, str]] = {}
-        self._token: str | None = ""
-        self._head = b""  # what follows the first line, with that token
+        self._heads: tuple[str | None, bytes] | None = None  # a token, and what follows the first line with it
 
     @property
     def usable(self) -> bool:
@@ -83,8 +82,9 @@ class Wire:
                 await exchange.begin()
             connection = await self._connection_for(request)
             try:
+                written = line.encode() + self._head_with(exchange.token, request) + end
                 exchange.leaves()
-                return await self._ask(connection, line.encode() + self._head_with(exchange.token, request) + end)
+                return await self._ask(connection, written)
             except BaseException as error:
                 connection.close()
                 if not may_resend or not isinstance(error, _DEAD):
@@ -121,15 +121,14 @@ class Wire:
         return known
 
     def _head_with(self, token: str | None, request: aiohttp.ClientRequest) -> bytes:
-        if token != self._token:
+        if self._heads is None or self._heads[0] != token:
             headers = request.headers.copy()
             if token is not None:
                 headers[TOKEN_HEADER] = token
             if not all(value.isprintable() for value in headers.values()):
                 raise ValueError("a header holds a control character")
-            lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-            self._token, self._head = token, "".join(lines).encode()
-        return self._head
+            self._heads = token, "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+        return self._heads[1]
 
 
 def _end_with(body: bytes | None) -> bytes:

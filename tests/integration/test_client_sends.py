@@ -38,6 +38,9 @@ from cjasync import (
     hooks,
 )
 from cjasync import TimeoutError as LateError
+from cjasync._clock import SystemClock
+from cjasync._protocol import Request
+from cjasync._transport import Transport
 from cjasync.quota.memory import MemoryStore
 from cjasync.sandbox import Sandbox
 from cjasync.sandbox.faults import Fault
@@ -184,6 +187,58 @@ async def test_a_token_that_no_header_can_hold_is_not_sent() -> None:
                 await cj.with_options(retries=0).categories.get()
     assert "heim" not in str(caught.value)
     assert server.requests == []
+
+
+class Granting:
+    """Admits everything, and notes what its tickets are told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def try_admit(self) -> Any:
+        return self
+
+    def seconds_left(self) -> float:
+        return 5.0
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *facts: self.told.append(name)
+
+
+@pytest.mark.parametrize(("token", "sent"), [("ge\r\nheim", False), ("", True), (None, True)])
+async def test_a_head_is_whole_whatever_the_token_and_made_before_anything_counts_as_sent(
+    token: str | None, sent: bool
+) -> None:
+    granting = Granting()
+    async with Speaking(said(b"[]")) as server:
+        transport = Transport(clock=SystemClock(), session=None, connections=1, max_body=1 << 20, max_ratio=200)
+        task = asyncio.current_task()
+        assert task is not None
+        exchange = transport.exchange(Request("POST", server.base_url + "/x", b"{}"), token, granting, task)
+        if sent:
+            assert (await transport.send(exchange)).status == 200
+        else:
+            with pytest.raises(CJError):
+                await transport.send(exchange)
+        await transport.aclose()
+    assert exchange.sent is sent
+    assert ("sent" in granting.told) is sent
+    assert [any(field.startswith(b"Host: ") for field in head) for head in server.requests] == [True] * sent
+
+
+async def test_a_head_that_breaks_off_is_not_shown() -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: geheim\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(half, "127.0.0.1")
+    async with server, client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api") as cj:
+        with pytest.raises(TransportError) as caught:
+            await cj.with_options(retries=0).categories.get()
+    assert "within the head" in str(caught.value)
+    shown = [str(error) + repr(error) for error in (caught.value, caught.value.__cause__, caught.value.__context__)]
+    assert not any("geheim" in text for text in shown)
 
 
 # --- resends
