@@ -5,12 +5,13 @@ async with CJClient.from_env() as cj:
         print(product.name_en, product.sell_price)
 """
 
-__version__ = "0.1.0"
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cjasync._version import __version__
+
 if TYPE_CHECKING:
+    from cjasync._cursor import Cursor
     from cjasync._decode import Rows
     from cjasync._raw import RawAnswer
     from cjasync._rows import Skipped
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
         WaitTooLongError,
     )
     from cjasync.models.common import Price, Weight
-    from cjasync.pagination import Cursor, OutOfReachWarning, Page, Pager
+    from cjasync.pagination import OutOfReachWarning, Page, Pager
 
 __all__ = [
     "APIError",
@@ -87,7 +88,7 @@ __all__ = [
 ]
 
 # Where the public names live; each of these needs those before it, not those after it.
-_HOMES = ("errors", "config", "models.common", "_rows", "_decode", "_raw", "pagination", "bulk", "client")
+_HOMES = ("errors", "_cursor", "config", "models.common", "_rows", "_decode", "_raw", "pagination", "bulk", "client")
 
 
 def __getattr__(name: str) -> Any:

@@ -7,8 +7,7 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cjasync import errors
-from cjasync import hooks as events
+import cjasync.hooks as events
 from cjasync._endpoint import Endpoint
 from cjasync._patience import Patience
 from cjasync._protocol import Request, Verdict, conceal, page_asked_for, read_answer
@@ -28,6 +27,7 @@ from cjasync.errors import (
     TransportError,
     WaitTooLongError,
 )
+from cjasync.errors import TimeoutError as LateError
 from cjasync.quota import Ticket
 from cjasync.quota.facts import Refusal
 
@@ -157,7 +157,7 @@ class Call(Patience):
             return await token
         except asyncio.CancelledError:
             if watched.timed_out():
-                raise errors.TimeoutError("the deadline passed while the call waited for a token") from None
+                raise LateError("the deadline passed while the call waited for a token") from None
             raise
         finally:
             watchdog.stop(watched)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cjasync import errors
 from cjasync._clock import Clock
 from cjasync._retry import RetryBudget, delays
 from cjasync.config import RequestOptions
 from cjasync.errors import CJError
+from cjasync.errors import TimeoutError as LateError
 
 
 class Patience:
@@ -38,7 +38,7 @@ class Patience:
             return self.options.timeout
         left = self.deadline - self.clock.monotonic()
         if left <= 0:
-            raise self.error or errors.TimeoutError("the deadline passed before the request could be sent")
+            raise self.error or LateError("the deadline passed before the request could be sent")
         return min(self.options.timeout, left)
 
     def is_too_long(self, wait: float) -> bool:

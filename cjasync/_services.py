@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cjasync import hooks as events
+import cjasync.hooks as events
 from cjasync._clock import Clock
 from cjasync._flights import Flights
 from cjasync._retry import RetryBudget

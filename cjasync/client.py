@@ -11,16 +11,17 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from cjasync import bulk as _bulk
-from cjasync import hooks as _hooks
 from cjasync._clock import SYSTEM_CLOCK, Clock
 from cjasync._engine import Engine
 from cjasync._protocol import check_base_url
 from cjasync._raw import RawAnswer, captured
 from cjasync._services import Services
 from cjasync.auth import FileTokenStore, MemoryTokenStore, TokenManager, TokenStore
+from cjasync.bulk import Done
+from cjasync.bulk import run as run_bulk
 from cjasync.config import Plan, RequestOptions, Settings
 from cjasync.errors import ConfigError
+from cjasync.hooks import Hook, start_log
 from cjasync.quota import Limiter, account_key, open_store
 from cjasync.resources.auth import Auth
 from cjasync.resources.categories import Categories
@@ -33,9 +34,7 @@ from cjasync.resources.variants import Variants
 from cjasync.resources.warehouses import Warehouses
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
-
-    from cjasync._transport import Transport
+    from cjasync._transport import Session, Transport
     from cjasync.quota import Estimate, Usage
 
 K = TypeVar("K", bound=Hashable)
@@ -77,8 +76,8 @@ class CJClient:
         quota: Any = None,
         max_wait: float | None = None,
         timeout: float | None = None,
-        session: ClientSession | None = None,
-        hooks: Sequence[_hooks.Hook] = (),
+        session: Session | None = None,
+        hooks: Sequence[Hook] = (),
         clock: Clock = SYSTEM_CLOCK,
         config: Settings | None = None,
         **settings: Any,
@@ -93,7 +92,7 @@ class CJClient:
         patience = {"max_wait": max_wait, "timeout": timeout}
         options = msgspec.structs.replace(config.options, **{k: v for k, v in patience.items() if v is not None})
         if os.environ.get("CJASYNC_LOG", "").lower() == "debug":
-            hooks = (*hooks, _hooks.start_log())
+            hooks = (*hooks, start_log())
         credential = config.api_key or config.access_token
         if credential is None or not credential:
             raise ConfigError("no credentials: give api_key or access_token, or set CJ_API_KEY or CJ_ACCESS_TOKEN")
@@ -197,7 +196,7 @@ class CJClient:
         concurrency: int | None = None,
         ordered: bool = False,
         **arguments: Any,
-    ) -> AsyncGenerator[_bulk.Done[K, T], None]:
+    ) -> AsyncGenerator[Done[K, T], None]:
         """One call per key, as fast as the plan allows; one that fails never ends the others::
 
             async for done in cj.bulk(cj.products.query, pids, key="pid"):
@@ -213,7 +212,7 @@ class CJClient:
         if concurrency is not None and concurrency < 1:
             raise ConfigError(f"concurrency must be 1 or more, not {concurrency}")
         limit = self._services.concurrency if concurrency is None else lambda: concurrency
-        return _bulk.run(method, keys, key=key, concurrency=limit, ordered=ordered, arguments=arguments)
+        return run_bulk(method, keys, key=key, concurrency=limit, ordered=ordered, arguments=arguments)
 
     async def usage(self) -> Usage:
         """What is used of every limit, what is left, and when it comes back."""

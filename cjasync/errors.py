@@ -34,7 +34,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cjasync.pagination import Cursor
+    from cjasync._cursor import Cursor
 
 
 class CJError(Exception):

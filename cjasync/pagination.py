@@ -7,16 +7,15 @@ async for page in cj.products.list(category_id=...).pages(): ...
 
 from __future__ import annotations
 
-import base64
 import math
 import warnings
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
+from cjasync._cursor import Cursor
 from cjasync._decode import PageRows
 from cjasync._endpoint import Endpoint, Paging
 from cjasync._engine import Engine
@@ -31,30 +30,6 @@ EMPTY_RETRIES = 2
 
 class OutOfReachWarning(UserWarning):
     """CJ says exactly as many records as its window shows, so there may be more that it does not show."""
-
-
-class Cursor(Struct, frozen=True):
-    """Where a listing goes on: the question, the next page, and how many of its items were taken already.
-
-    `str(cursor)` is URL-safe text, `Cursor.parse` reads it back. It holds filters only, nothing secret.
-    """
-
-    path: str
-    params: dict[str, str | int]
-    page: Annotated[int, Meta(ge=1)]
-    size: Annotated[int, Meta(ge=1)]
-    offset: Annotated[int, Meta(ge=0)] = 0
-
-    def __str__(self) -> str:
-        return base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
-
-    @classmethod
-    def parse(cls, text: str) -> Cursor:
-        """The cursor that `str` wrote; ParameterError if the text is something else."""
-        try:
-            return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=cls)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ParameterError(f"cursor: not one that this library wrote ({error})") from None
 
 
 class Page(Struct, Generic[T], frozen=True):

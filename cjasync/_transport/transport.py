@@ -9,15 +9,16 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from cjasync import __version__, errors
 from cjasync._clock import Clock
 from cjasync._protocol import Request
 from cjasync._transport.exchange import Admission, Exchange
 from cjasync._transport.failures import translated
 from cjasync._transport.response import Response
 from cjasync._transport.wire import Answer, Wire
+from cjasync._version import __version__
 from cjasync._watchdog import Watchdog
 from cjasync.errors import BadResponseError, CJError
+from cjasync.errors import TimeoutError as LateError
 
 CONNECT_SECONDS = 15.0
 SMALL = 1024 * 1024  # bytes that do no harm, whatever they were on the wire
@@ -80,7 +81,7 @@ class Transport:
             if response is not None:
                 response.close()  # a connection with half an answer in it must not go back into the pool
             if isinstance(error, asyncio.CancelledError) and exchange.timed_out():
-                raise errors.TimeoutError("no whole answer within the time allowed") from None
+                raise LateError("no whole answer within the time allowed") from None
             if isinstance(error, CJError) or not isinstance(error, Exception):
                 raise
             raise translated(error, exchange.sent) from error

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from cjasync import __version__
+from cjasync._version import __version__
 
 SETTINGS: dict[str, Any] = {
     "add_completion": False,

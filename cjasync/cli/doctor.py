@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
-from cjasync import __version__
+from cjasync._version import __version__
 from cjasync.cli.endings import DONE, exit_code, in_words
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json

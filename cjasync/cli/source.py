@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
+from cjasync._cursor import Cursor
 from cjasync._rows import Skipped
 from cjasync.catalog.sinks import Batch
 from cjasync.errors import OutOfReachError
-from cjasync.pagination import Cursor, Page, Pager
+from cjasync.pagination import Page, Pager
 
 
 class Found(Struct, frozen=True):

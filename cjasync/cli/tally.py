@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cjasync import hooks
+import cjasync.hooks as hooks
 from cjasync._rows import Skipped
 from cjasync.config import Plan
 

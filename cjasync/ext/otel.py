@@ -20,7 +20,7 @@ import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
-from cjasync import __version__
+from cjasync._version import __version__
 from cjasync.errors import ConfigError
 from cjasync.hooks import (
     Attempt,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+from cjasync._cursor import Cursor
 from cjasync._endpoint import Endpoint, Paging
 from cjasync._params import text, whole
 from cjasync.models._pages import ListData
 from cjasync.models.review import Review
-from cjasync.pagination import Cursor, Pager
+from cjasync.pagination import Pager
 from cjasync.resources._resource import Resource
 
 # The document gives no largest page; 50 is the most that CJ's own MCP server asks for.

@@ -55,11 +55,11 @@ def read_package(folder: Path) -> dict[str, Module]:
 
 
 def arrows(modules: dict[str, Module], *when: When) -> Iterator[tuple[Module, Module, Import]]:
-    """Who imports whom inside the package, by import statement and name. To ask for the version is no arrow."""
+    """Who imports whom inside the package, by import statement and name."""
     for module in modules.values():
         for item in module.imports:
             target = modules.get(item.target) or modules.get(item.module)
-            if item.when in when and target not in (None, module) and item.name != "__version__":
+            if item.when in when and target not in (None, module):
                 yield module, target, item
 
 

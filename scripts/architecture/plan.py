@@ -40,7 +40,20 @@ FLOORS = (
     ),
     Floor(
         "ground",
-        ("models", "errors", "config", "hooks", "_clock", "_endpoint", "_params", "_raw", "_secret", "_to_the_end"),
+        (
+            "models",
+            "errors",
+            "config",
+            "hooks",
+            "_clock",
+            "_cursor",
+            "_endpoint",
+            "_params",
+            "_raw",
+            "_secret",
+            "_to_the_end",
+            "_version",
+        ),
     ),
 )
 

@@ -89,11 +89,6 @@ def test_imports_are_found_with_their_time(house: House) -> None:
     }
 
 
-def test_asking_for_the_version_is_no_arrow(house: House) -> None:
-    modules = house({"_transport.py": "from cjasync import __version__\n", "auth.py": "from cjasync import CJClient\n"})
-    assert [a.room for a, _, _ in arrows(modules, *When)] == ["auth"]
-
-
 def test_every_circle_of_modules_is_found_once(house: House) -> None:
     modules = house(
         {

@@ -14,8 +14,8 @@ import pytest
 
 import cjasync
 from cjasync import errors
+from cjasync._cursor import Cursor
 from cjasync.errors import CODES, APIError, CJError
-from cjasync.pagination import Cursor
 from cjasync.quota.facts import PointsInfo
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

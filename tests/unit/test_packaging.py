@@ -43,7 +43,7 @@ def test_the_version_stands_in_one_place(metadata: Message) -> None:
     assert metadata["Version"] == cjasync.__version__
     assert "version" not in PROJECT
     places = [path for path in (ROOT / "cjasync").rglob("*.py") if f'"{cjasync.__version__}"' in path.read_text()]
-    assert places == [ROOT / "cjasync" / "__init__.py"]
+    assert places == [ROOT / "cjasync" / "_version.py"]
 
 
 def test_the_metadata_says_what_users_need(metadata: Message) -> None:
