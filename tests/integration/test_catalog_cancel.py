@@ -200,8 +200,12 @@ SCENES = {
     "into a file": Scene(into(".jsonl")),
     "into a database": Scene(into(".sqlite")),
     "into a database of an earlier walk": Scene(into(".sqlite"), before=an_earlier_walk, shop={"null_times": 0.1}),
+    "into a database of an earlier walk that was one question": Scene(
+        into(".sqlite"), before=an_earlier_walk, products=150, shop={"window": 6000}
+    ),
     "into a slow sink": Scene(into_a_slow_shelf()),
-    "with products": Scene(into(".jsonl", with_="query"), products=250, shop={"window": 200, "null_times": 0.0}),
+    # Nearly all points for details: those of one window are all there before the next brings more products.
+    "with products": Scene(into(".jsonl", with_="query", details_share=0.99), shop={"window": 200, "null_times": 0.0}),
     "with stock that CJ is in doubt about": Scene(
         into(".jsonl", with_="stock"),
         products=60,
