@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_the_end(work: Awaitable[T]) -> T:
     """Its result. However often the caller is cancelled meanwhile, it is done before the CancelledError passes."""
     job = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from cjasync._clock import Clock, SystemClock
 from cjasync.errors import StoreError
 from cjasync.quota.bucket import SECOND
+from cjasync.quota.crew import Crew
 from cjasync.quota.facts import PointsInfo, Refusal
 from cjasync.quota.ledger import Settlement
-from cjasync.quota.parents import left_to_the_parent
 from cjasync.quota.scopes import Scopes
 from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Ticket
@@ -30,18 +30,18 @@ class Desk:
     buckets begin with.
     """
 
-    def __init__(self, store: QuotaStore, clock: Clock, scopes: Scopes, freed: Callable[[], None]) -> None:
+    def __init__(self, store: QuotaStore, clock: Clock, scopes: Scopes, crew: Crew, freed: Callable[[], None]) -> None:
         self.ns: Callable[[], int] = (
             time.monotonic_ns if isinstance(clock, SystemClock) else lambda: int(clock.monotonic() * 1e9)
         )
         self.wall = clock.time
         self._store = store
         self._scopes = scopes
+        self._crew = crew
         self.prefixes = (scopes.address, scopes.prefix)
         self._freed = freed
         self._backlog: list[Settlement] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._writer: asyncio.Task[None] | None = None
         self.renew()
 
     def renew(self) -> None:
@@ -51,8 +51,7 @@ class Desk:
         self._backlog = []
         self._timer = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        left_to_the_parent(self._writer)
-        self._writer = None
+        self._writer: asyncio.Task[None] | None = None
 
     def on_sent(self, ticket: Ticket) -> None:
         """A request leaves."""
@@ -91,18 +90,35 @@ class Desk:
             self._backlog = []
         return backlog
 
+    def write(self) -> None:
+        """Write what has not been written: at once, or begin to."""
+        self._forget_timer()
+        if self._writer is not None or not self._backlog:
+            return
+        try:
+            if self._store.try_settle(self._backlog, self):
+                self._written(self.hand_over())
+                return
+        except StoreError:
+            self._backlog = []  # what could not be written stays booked, and the next booking tells of the store
+            return
+        self._writer = self._crew.start(self._write_patiently())
+        self._writer.add_done_callback(self._end_writing)  # also if it is cancelled before it has begun
+
     def _settle(self, settlement: Settlement, *, urgent: bool = False) -> None:
         if not self._store.shared:
             self._store.try_settle((settlement,), self)
             return
         # Answers wait a moment for the next booking, which writes them along; what others must know does not.
         self._backlog.append(settlement)
-        loop = asyncio.get_running_loop()
+        loop = self._crew.loop()
+        if loop is None:
+            return  # should there be another booking, it writes it along
         if urgent or self._loop is not loop:
             self._forget_timer()
             self._loop = loop
         if self._timer is None:
-            wait, write = (0.0, self._write) if urgent else (WRITE_AFTER / SECOND, self._write_old)
+            wait, write = (0.0, self.write) if urgent else (WRITE_AFTER / SECOND, self._write_old)
             self._timer = loop.call_later(wait, write)
 
     def _forget_timer(self) -> None:
@@ -116,50 +132,22 @@ class Desk:
         if self._backlog and (left := self._backlog[0].at + WRITE_AFTER - self.ns()) > 0:
             self._timer = asyncio.get_running_loop().call_later(left / SECOND, self._write_old)
         else:
-            self._write()
-
-    def _write(self) -> None:
-        self._timer = None
-        if self._writer is not None or not self._backlog:
-            return
-        batch, self._backlog = self._backlog, []
-        try:
-            if not self._store.try_settle(batch, self):
-                self._begin_writing(batch)
-                return
-        except StoreError:
-            return  # what could not be written stays booked, and the next booking tells of the store
-        self._written(batch)
-
-    def _begin_writing(self, batch: list[Settlement]) -> None:
-        self._writer = asyncio.create_task(self._write_patiently(batch))
-        self._writer.add_done_callback(self._end_writing)  # also if it is cancelled before it has begun
+            self.write()
 
     def _end_writing(self, writer: asyncio.Task[None]) -> None:
         if self._writer is writer:
             self._writer = None
-            if not writer.cancelled():
-                self._write()  # what came when it was nearly done
+            if self._crew.loop() is not None:
+                self.write()  # what came meanwhile
 
-    async def _write_patiently(self, batch: list[Settlement]) -> None:
+    async def _write_patiently(self) -> None:
         try:
-            while batch:
+            while batch := self.hand_over():
                 await self._store.settle(batch, self)
                 self._written(batch)
-                batch = self.hand_over()
         except StoreError:
             self._backlog = []
 
     def _written(self, batch: list[Settlement]) -> None:
         if any(settlement.what == "unsent" for settlement in batch):
             self._freed()
-
-    async def aclose(self) -> None:
-        """Write what has not been written."""
-        self._forget_timer()
-        if self._writer is None and (backlog := self.hand_over()):
-            self._begin_writing(backlog)
-        if (writer := self._writer) is not None:
-            await asyncio.wait([writer])
-            if not writer.cancelled():  # as a loop at its end does
-                writer.result()

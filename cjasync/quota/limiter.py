@@ -18,10 +18,10 @@ from cjasync._endpoint import Endpoint
 from cjasync.config import Plan, Priority
 from cjasync.errors import CJError, ClosedError, ConfigError, StoreError
 from cjasync.quota.bucket import SECOND
+from cjasync.quota.crew import Crew
 from cjasync.quota.desk import Desk
 from cjasync.quota.judge import Judge
 from cjasync.quota.line import NEVER, Line, Waiter
-from cjasync.quota.parents import left_to_the_parent
 from cjasync.quota.scopes import Scopes
 from cjasync.quota.state import Exhausted
 from cjasync.quota.store import QuotaStore
@@ -61,7 +61,8 @@ class Limiter:
         self.plan = plan
         self.store = store
         self._scopes = Scopes(plan, account, egress, background_reserve, day_zone)
-        self._desk = Desk(store, clock, self._scopes, self._wake)
+        self._crew = Crew(self._finish)
+        self._desk = Desk(store, clock, self._scopes, self._crew, self._wake)
         self._judge = Judge(self._desk, waits=on_exhausted == "wait")
         self._try_book = store.try_book
         self._interactive: dict[str, Booking] = {}
@@ -81,7 +82,7 @@ class Limiter:
 
     def forked(self) -> None:
         """In a child process: whoever waits, waits in the parent."""
-        left_to_the_parent(self._server)
+        self._crew.forked()
         self._desk.renew()
         self._begin()
 
@@ -159,9 +160,11 @@ class Limiter:
             if self._opening is not None:
                 self._open = False
                 closing.push_async_callback(self.store.aclose)
-                closing.push_async_callback(self._desk.aclose)
-            if self._server is not None:
-                await self._server
+            await self._crew.aclose()
+
+    def _finish(self) -> None:
+        self._desk.write()
+        self._wake()
 
     def _booking(self, endpoint: Endpoint[Any], priority: Priority) -> Booking:
         bookings = self._interactive if priority == "interactive" else self._background
@@ -174,6 +177,7 @@ class Limiter:
         async with self._opening:
             if not self._open:
                 await self.store.open(self._desk)
+                self._crew.open()
                 self._open = True
 
     async def _wait(self, booking: Booking, latest: int, rank: int) -> Ticket:
@@ -181,7 +185,7 @@ class Limiter:
         future: asyncio.Future[Ticket] = loop.create_future()
         waiter = line.join(booking, future, latest, rank)
         if self._server is None:
-            self._server = loop.create_task(self._serve())
+            self._begin_serving()
         elif latest < self._awake_at or line.first is waiter:
             self._wake()
         try:
@@ -189,6 +193,8 @@ class Limiter:
         except asyncio.CancelledError:
             if future.cancelled():
                 line.leave(waiter)
+                if not line.waiting:
+                    self._wake()  # nobody needs to be served
             elif future.exception() is None:
                 future.result().unsent()  # the turn goes to the next in line
             raise
@@ -196,6 +202,17 @@ class Limiter:
     def _expected(self) -> int:
         limit, per = self._scopes.pace
         return max(self._desk.ns(), self._turn_at) + self._line.waiting * per // limit
+
+    def _begin_serving(self) -> None:
+        self._server = self._crew.start(self._serve())
+        self._server.add_done_callback(self._end_serving)
+
+    def _end_serving(self, server: asyncio.Task[None]) -> None:
+        if self._server is server:
+            self._server = None
+            self._turn_at = 0
+            if self._line.waiting or self._line.parked:  # it was cancelled, and they were not
+                self._begin_serving()
 
     async def _serve(self) -> None:
         """Hand out turns while anybody waits: one task and one timer for any number of them."""
@@ -219,19 +236,13 @@ class Limiter:
             words = error.message if isinstance(error, StoreError) else f"the quota store failed: {error!r}"
             for waiter in line.drain():
                 waiter.future.set_exception(StoreError(words))
-        finally:
-            self._server = None
-            self._turn_at = 0
-            for waiter in line.drain():  # only if this task was cancelled: nobody would serve them
-                waiter.future.cancel()
 
     async def _offer(self, waiter: Waiter[Ticket]) -> int | None:
         """Try to serve the first in line. None: that is settled; else when to try again."""
         desk, line, booking = self._desk, self._line, waiter.booking
         desk.token = token = desk.token + 1
-        verdict = None
-        if self.store.shared:
-            await self._ask()
+        if self.store.shared and not await self._may_ask(waiter):
+            return None
         verdict = self.store.try_book(booking, desk, token)
         if verdict is None:
             verdict = await self.store.book(booking, desk, token)
@@ -251,12 +262,20 @@ class Limiter:
             return None
         return verdict.at
 
-    async def _ask(self) -> None:
-        """A coarse gate: waiting must not cost a shared store many more questions than the plan lets us send."""
+    async def _may_ask(self, waiter: Waiter[Ticket]) -> bool:
+        """A coarse gate: waiting must not cost a shared store many more questions than the plan lets us send.
+
+        False if `waiter` has gone meanwhile.
+        """
         if self._gate is None:
             limit, per = self._scopes.pace
             self._gate = AsyncLimiter(max(ASKS, 4 * limit * SECOND // per if per else 10 * ASKS), 1)
+        while not self._gate.has_capacity():
+            await self._nap(self._desk.ns() + int(SECOND / self._gate.max_rate))
+            if waiter.future.done():
+                return False
         await self._gate.acquire()
+        return True
 
     def _tell(self, waiter: Waiter[Ticket], judge: Callable[..., None], *args: Any) -> bool:
         """Whether `judge` raises; then the waiter is told, and out of the line."""

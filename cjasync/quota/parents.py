@@ -1,13 +1,10 @@
-"""Tasks that a fork has copied from the parent, whose they are."""
+"""What a fork has copied from the parent, whose it is: tasks, and what ends with the parent's loop."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
-_tasks: list[asyncio.Future[Any] | None] = []
+_kept: list[object] = []
 
 
-def left_to_the_parent(*tasks: asyncio.Future[Any] | None) -> None:
+def left_to_the_parent(*its: object) -> None:
     """Keep them. Thrown away they would complain, and what they do at their end would be done to this process's own."""
-    _tasks.extend(tasks)
+    _kept.extend(its)

@@ -88,7 +88,7 @@ class SQLiteStore:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = default_path() if path is None else Path(path)
         self._file = Database(self.path)
-        self._opening: asyncio.Task[None] | None = None
+        self._opening: asyncio.Future[None] | None = None
         self._tidying: asyncio.Future[None] | None = None
         self._boot = boot_id()
         self._ahead = 0
@@ -104,14 +104,13 @@ class SQLiteStore:
         self._keeper.check()
         while not self._file.is_open:
             if self._opening is None:
-                self._opening = asyncio.create_task(self._open(desk))
+                loop = asyncio.get_running_loop()
+                self._opening = loop.run_in_executor(None, self._file.connect, lambda db: self._begin_era(db, desk))
+                self._opening.add_done_callback(self._opened)
             await asyncio.shield(self._opening)
 
-    async def _open(self, desk: Desk) -> None:
-        try:
-            await asyncio.to_thread(self._file.connect, lambda db: self._begin_era(db, desk))
-        finally:
-            self._opening = None
+    def _opened(self, _done: asyncio.Future[None]) -> None:
+        self._opening = None
 
     def try_book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked | None:
         """Book at once; None while another process holds the file."""
@@ -145,7 +144,7 @@ class SQLiteStore:
             if under_way := [job for job in (self._opening, self._tidying) if job is not None]:
                 await asyncio.wait(under_way)
         finally:
-            await to_the_end(asyncio.to_thread(self._file.close))
+            await to_the_end(asyncio.get_running_loop().run_in_executor(None, self._file.close))
 
     def forked(self) -> None:
         """In a child process: begin anew."""
@@ -175,9 +174,12 @@ class SQLiteStore:
 
     async def _patiently(self, desk: Desk, work: Callable[..., T], *args: Any) -> T:
         """Try until the lock is had, and leave the loop to others meanwhile."""
-        await self.open(desk)
         give_up, tries, pause = desk.ns() + PATIENCE, 0, 0.001
-        while (result := self._transact(work, *args)) is None:
+        while True:
+            await self.open(desk)
+            result = self._transact(work, *args)
+            if result is not None:
+                return result
             tries += 1
             if tries < EAGER:
                 await asyncio.sleep(0)
@@ -188,8 +190,6 @@ class SQLiteStore:
             else:
                 await asyncio.sleep(random.uniform(pause / 2, pause))
                 pause = min(2 * pause, 0.008)
-            await self.open(desk)
-        return result
 
     # Under the lock: clocks are read here, and only here, so that no process books with a moment that has passed.
 

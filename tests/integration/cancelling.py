@@ -22,23 +22,14 @@ HOUSE = Path(cjasync.__file__).parent
 # What is for people and for tests; they are cancelled in tests of their own.
 APART = ("cli/", "sandbox/", "testing/")
 WALKS = ("catalog/", "_to_the_end")
-REDIS = "quota/redis"
+QUOTA, REDIS = "quota/", "quota/redis"
 
 # Where nobody is cancelled, and why: module and function, or the text of the one `await`.
 NEVER = {
     "_clock": "the machine's own; the scenes' clock makes a pause of a few turns",
-    "quota/limiter _serve": "the limiter's own task, which nobody cancels",
-    "quota/limiter _offer": "the same",
-    "quota/limiter _nap": "the same",
-    "quota/limiter _ask": "the same",
-    "quota/sqlite book": "asked by that task",
-    "quota/sqlite settle": "asked by the desk's own task",
-    "quota/desk _write_patiently": "that task",
-    "await self.open(desk)": "the limiter has opened it",
-    "await self.store.read(scopes.address, desk)": "the lock was had a moment before",
+    "await self._gate.acquire()": "there is room for one more",
     "async with AsyncExitStack() as held": "lets go of the lock, which takes no time",
     "async with asyncio.timeout(LOCK_PATIENCE)": "the same",
-    "await asyncio.wait(under_way)": "an opening of the file, which is over before a close comes so far",
     "await asyncio.wait(mine)": "waits for tasks that are cancelled already",
     "await window.aclose()": "the same",
     "_prefetch aclose": "the same",

@@ -394,4 +394,4 @@ def test_that_was_every_await_there_is() -> None:
     """Says what the scenes have missed; it plays those that were not played yet."""
     for name in SCENES.keys() - played:
         test_cancelled_at_every_turn(name)
-    assert cancelling.missed(apart=(*cancelling.APART, *cancelling.WALKS, cancelling.REDIS)) == []
+    assert cancelling.missed(apart=(*cancelling.APART, *cancelling.WALKS, cancelling.QUOTA)) == []
