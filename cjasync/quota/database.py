@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from cjasync.errors import StoreError
 from cjasync.quota.places import shared_disk
@@ -26,13 +28,19 @@ _ADVICE = 'quota="memory" needs no file and holds for one process; quota="sqlite
 
 
 class Database:
-    """One process's connection to the file. Use it from one thread; `connect` and `tidy` may run in another."""
+    """One process's connection to the file. Use it from one thread; `connect` and `tidy` may run in another.
+
+    It is closed before a fork: SQLite remembers in the process's memory which locks it has, and a child would take its
+    parent's for its own. It would go on in a log that the last other process to close the file has thrown away.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        self._parents: list[Any] = []
+        self._in_use = threading.RLock()
+        self._elsewhere = threading.RLock()
+        _databases.add(self)
 
     @property
     def is_open(self) -> bool:
@@ -50,25 +58,27 @@ class Database:
             )
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+            with contextlib.suppress(FileExistsError):  # opened and closed, all this process's locks on it would go
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
         except OSError as error:
             raise StoreError(
                 f"the quota database {self.path} cannot be written: {error.strerror}; {_ADVICE}"
             ) from error
-        db = None
-        try:
-            db = sqlite3.connect(self.path, timeout=OPEN_SECONDS, isolation_level=None, check_same_thread=False)
-            self._prepare(db, prepare)
-        except sqlite3.Error as error:
-            if db is not None:
-                db.close()
-            raise self._explained(error) from error
-        except BaseException:
-            if db is not None:
-                db.close()
-            raise
-        self._file = self._identity()
-        self._db = db
+        with self._elsewhere:
+            db = None
+            try:
+                db = sqlite3.connect(self.path, timeout=OPEN_SECONDS, isolation_level=None, check_same_thread=False)
+                self._prepare(db, prepare)
+            except sqlite3.Error as error:
+                if db is not None:
+                    db.close()
+                raise self._explained(error) from error
+            except BaseException:
+                if db is not None:
+                    db.close()
+                raise
+            self._file = self._identity()
+            self._db = db
 
     def _prepare(self, db: sqlite3.Connection, prepare: Callable[[sqlite3.Connection], None]) -> None:
         db.execute("PRAGMA page_size=1024")  # of a new file: a booking changes one page, which is copied to the log
@@ -99,35 +109,40 @@ class Database:
 
     def transact(self, work: Callable[..., T], *args: Any) -> T | None:
         """Do `work(connection, *args)` under the lock, all or nothing. None: not open, or another keeps the lock."""
-        db = self._db
-        if db is None:
-            return None
-        try:
-            if not _begin(db):
+        with self._in_use:
+            db = self._db
+            if db is None:
                 return None
-            result = work(db, *args)
-            db.execute("COMMIT")
-        except BaseException as error:
-            self._undo(db)
-            import sqlite3
+            try:
+                if not _begin(db):
+                    return None
+                result = work(db, *args)
+                db.execute("COMMIT")
+            except BaseException as error:
+                self._undo(db)
+                import sqlite3
 
-            if isinstance(error, sqlite3.Error):
-                raise self._explained(error) from error
-            raise
-        return result
+                if isinstance(error, sqlite3.Error):
+                    raise self._explained(error) from error
+                raise
+            return result
 
     def _undo(self, db: sqlite3.Connection) -> None:
         import sqlite3
 
-        if db.in_transaction:
-            with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error):
+            if db.in_transaction:
                 db.execute("ROLLBACK")
 
     def tidy(self) -> None:
         """Carry the log over into the file, and begin the next log: both may wait for the disk."""
         import sqlite3
 
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path, timeout=3)) as db:
+        with (
+            self._elsewhere,
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(sqlite3.connect(self.path, timeout=3)) as db,
+        ):
             db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()  # most of it while others go on writing,
             db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()  # and the rest under the lock, or it never ends
 
@@ -144,14 +159,21 @@ class Database:
 
     def close(self) -> None:
         """Close the connection."""
-        db, self._db = self._db, None
-        if db is not None:
-            db.close()
+        with self._in_use:
+            db, self._db = self._db, None
+            if db is not None:
+                db.close()
 
-    def forked(self) -> None:
-        """In a child process: a connection must not be used there, nor closed, or the parent's locks would go."""
-        self._parents.append(self._db)
-        self._db = None
+    def before_fork(self) -> None:
+        """Close the connection, and let nobody open another."""
+        self._in_use.acquire()
+        self._elsewhere.acquire()
+        self.close()
+
+    def after_fork(self) -> None:
+        """On both sides: whoever needs it opens it again."""
+        self._elsewhere.release()
+        self._in_use.release()
 
     def _explained(self, error: sqlite3.Error) -> StoreError:
         name = getattr(error, "sqlite_errorname", None) or ""
@@ -191,3 +213,26 @@ def _is_busy(error: Exception) -> bool:
     import sqlite3
 
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+_databases: WeakSet[Database] = WeakSet()
+_parting: list[Database] = []
+_forking = threading.RLock()
+
+
+def _before_fork() -> None:
+    _forking.acquire()
+    _parting.extend(_databases)
+    for database in _parting:
+        database.before_fork()
+
+
+def _after_fork() -> None:
+    for database in _parting:
+        database.after_fork()
+    _parting.clear()
+    _forking.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -148,7 +148,6 @@ class SQLiteStore:
 
     def forked(self) -> None:
         """In a child process: begin anew."""
-        self._file.forked()
         self._keeper = Keeper()
         left_to_the_parent(self._opening, self._tidying)
         self._opening = self._tidying = None

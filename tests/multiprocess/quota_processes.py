@@ -79,33 +79,48 @@ async def stand_in_line(path: str) -> None:
     await asyncio.sleep(60)
 
 
+async def book(path: str, times: str) -> None:
+    """Take so many turns, and close the file: the last one to do so throws its log away."""
+    lim = Limiter(Plan(qps=None, ip_qps=None, daily_points=None), SQLiteStore(path), account="me")
+    ready()
+    for _ in range(int(times)):
+        (await lim.admit(LIST)).answered()
+    await lim.aclose()
+
+
 async def fork(path: str) -> None:
-    """Book, fork, and book in both."""
+    """Book, fork, and book in both. The parent closes the file before the child goes on."""
     lim = Limiter(Plan(qps=None, ip_qps=None, daily_points=None), SQLiteStore(path), account="me")
     ready()
     for _ in range(3):
         (await lim.admit(LIST)).answered()
     await asyncio.sleep(0.05)
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            code = in_child(lim)
+            code = in_child(lim, go_on=reading)
         finally:
             os._exit(code)
     for _ in range(20):
         (await lim.admit(LIST)).answered()
+    await asyncio.sleep(0.1)  # the child has opened it, too
+    await lim.aclose()
+    os.write(writing, b"!")
     _, status = os.waitpid(child, 0)  # noqa: ASYNC222
     print(os.waitstatus_to_exitcode(status), (await lim.usage())["calls product/list"].used, flush=True)
     await lim.aclose()
 
 
-def in_child(lim: Limiter, times: int = 20) -> int:
+def in_child(lim: Limiter, times: int = 20, go_on: int | None = None) -> int:
     """The inherited limiter goes on in a loop of its own, and the parent's tasks do nothing there."""
 
     async def book() -> None:
         asyncio.get_running_loop().call_later(0.05, gc.collect)
-        for _ in range(times):
+        for n in range(times):
+            if n == times // 2 and go_on is not None:
+                os.read(go_on, 1)
             (await lim.admit(LIST)).answered()
         await lim.aclose()
 
@@ -157,7 +172,7 @@ async def fork_memory() -> None:
     print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-JOBS = {job.__name__: job for job in (share, grab, stand_in_line, fork, fork_while_waiting, fork_memory)}
+JOBS = {job.__name__: job for job in (share, grab, stand_in_line, book, fork, fork_while_waiting, fork_memory)}
 
 if __name__ == "__main__":
     asyncio.run(JOBS[sys.argv[1]](*sys.argv[2:]))

@@ -130,6 +130,28 @@ def test_a_fork_counts_on_both_sides(start, tmp_path):
     assert output.split() == ["0", "43"]
 
 
+def test_two_clients_of_a_process_keep_their_log_when_another_process_closes_the_file(start, tmp_path):
+    path = tmp_path / "quota.db"
+
+    async def turns(*limiters: Limiter) -> None:
+        for lim in limiters:
+            (await lim.admit(LIST)).answered()
+
+    async def main() -> None:
+        here = [Limiter(Plan(qps=None, daily_points=None), SQLiteStore(path), account="me") for _ in range(2)]
+        await turns(*here)
+        for _ in range(2):
+            (process,) = start(("book", str(path), "3"))
+            process.communicate("go\n", timeout=30)
+            await turns(*here)
+        assert [(await lim.usage())["calls product/list"].used for lim in here] == [12, 12]
+        for lim in here:
+            await lim.aclose()
+
+    asyncio.run(main())
+    assert used(path) == 12
+
+
 def test_who_waits_while_the_process_forks_waits_in_the_parent_only(start, tmp_path):
     (process,) = start(("fork_while_waiting", str(tmp_path / "quota.db")))
     go([process])
