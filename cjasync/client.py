@@ -156,7 +156,7 @@ class CJClient:
 
     @classmethod
     def from_env(cls, *, profile: str | None = None, **settings: Any) -> CJClient:
-        """A client from CJ_API_KEY or CJ_ACCESS_TOKEN, CJ_BASE_URL, CJ_PLAN, CJ_QUOTA_URL (see Settings.from_env)."""
+        """A client from CJ_API_KEY or CJ_ACCESS_TOKEN, CJ_BASE_URL, CJ_PLAN, ... (see Settings.from_env)."""
         return cls(config=Settings.from_env(profile=profile), **settings)
 
     def with_options(self, **options: Any) -> Self:

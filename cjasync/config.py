@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, timedelta, timezone, tzinfo
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,19 +23,34 @@ Priority = Literal["interactive", "background"]
 CHINA_TIME = timezone(timedelta(hours=8), "UTC+8")
 
 
+_OF_A_DAY = ("daily_calls", "daily_points")
+
+
 def without_password(where: Any) -> Any:
     """A URL as it may be shown; anything else as it is."""
     return re.sub("//.*@", "//***@", where) if isinstance(where, str) else where
 
 
+class Presumed(IntEnum):
+    """Limits of a day that hold until CJ states its own, where those that the user states hold beside CJ's."""
+
+    CALLS = 1000
+    POINTS = 50_000
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """The limits of an account. `None` lifts a limit.
+
+    Left out, the two of a day are presumed: CJ's own figure replaces them as soon as an answer tells it. Stated, they
+    are caps of the user's own: they hold whatever CJ allows, and CJ's limits hold beside them. A cap is about what all
+    who share the ledger have sent since the day began, counted at each send and given back only for what never left;
+    nothing of it comes back before the next day. Each client is held to the cap that it was told itself.
 
     qps: requests per second of the account, over all endpoints.
     ip_qps: requests per second of one public IP address, over all accounts behind it.
     accounts_per_ip: accounts that may use one IP address.
-    daily_calls: calls per endpoint and UTC day; it ends with the first answer that reports points, which replace it.
-    daily_points: points per UTC day; they trickle back at daily_points/1440 a minute.
+    daily_calls: calls per endpoint and UTC day. Presumed are 1000, until answers report points, which replace them.
+    daily_points: points per UTC day. Presumed are 50,000, of which 1/1440 trickle back every minute, as CJ has it.
     costs: points per call by path; overrides what the endpoint declares.
     login_interval: seconds between two getAccessToken calls.
     sourcing_daily: sourcing requests per day.
@@ -44,8 +60,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     qps: float | None = 1
     ip_qps: float | None = 10
     accounts_per_ip: int | None = 3
-    daily_calls: int | None = 1000
-    daily_points: int | None = 50_000
+    daily_calls: int | None = Presumed.CALLS
+    daily_points: int | None = Presumed.POINTS
     costs: Mapping[str, int] = msgspec.field(default_factory=dict)
     login_interval: float | None = 300
     sourcing_daily: int | None = 5
@@ -182,19 +198,24 @@ class Settings(Struct, frozen=True, kw_only=True):
     def from_env(
         cls, environment: Mapping[str, str] | None = None, *, profile: str | None = None, **overrides: Any
     ) -> Settings:
-        """From CJ_API_KEY or CJ_ACCESS_TOKEN, CJ_BASE_URL, CJ_PLAN and CJ_QUOTA_URL.
+        """From CJ_API_KEY or CJ_ACCESS_TOKEN, CJ_BASE_URL, CJ_PLAN, CJ_DAILY_CALLS, CJ_DAILY_POINTS and CJ_QUOTA_URL.
 
+        The two of a day are the user's own limits (see Plan): a number, or none; a plan among the overrides leads.
         What the environment lacks may stand in a profile: a table of that name (`profile`, or CJ_PROFILE) in the TOML
         file CJ_PROFILES, by default ~/.config/cjasync/profiles.toml, with the same names in lower case without CJ_.
         """
         environment = os.environ if environment is None else environment
         name = profile or environment.get("CJ_PROFILE")
         told = _read_profile(name, environment) if name else {}
-        for key in ("api_key", "access_token", "base_url", "plan", "quota_url"):
+        for key in ("api_key", "access_token", "base_url", "plan", "quota_url", *_OF_A_DAY):
             if value := environment.get(f"CJ_{key.upper()}"):
                 told[key] = value
         settings: dict[str, Any] = {}
+        limits: dict[str, Any] = {}
         for key, value in told.items():
+            if key in _OF_A_DAY:
+                limits[key] = read_limit(key, str(value))
+                continue
             if not isinstance(value, str):
                 raise ConfigError(f"{key} must be text")
             match key:
@@ -206,7 +227,19 @@ class Settings(Struct, frozen=True, kw_only=True):
                     settings[key] = value
                 case _:
                     raise ConfigError(f"profile {name}: unknown setting {key!r}")
+        if limits:
+            settings["plan"] = msgspec.structs.replace(settings.get("plan", Plan.free()), **limits)
         return cls(**{**settings, **{name: value for name, value in overrides.items() if value is not None}})
+
+
+def read_limit(name: str, text: str) -> float | None:
+    """A limit as people write it: a number, or "none" for no limit."""
+    if text.lower() == "none":
+        return None
+    try:
+        return int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        raise ConfigError(f"{name}: expected a number or none, got {text!r}") from None
 
 
 def _check(name: str, value: Any, none: str = "", *, whole: bool = False, zero: bool = False) -> None:

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import builtins
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from cjasync._cursor import Cursor
@@ -183,9 +183,10 @@ class RateLimitedError(APIError):
 
 
 class QuotaExhaustedError(APIError):
-    """A budget is used up: `used` of `limit`, full again at `resets_at` (aware datetime).
+    """A budget is used up: `used` of `limit`, with enough again at `resets_at` (aware datetime).
 
-    `bucket` is "points", "calls" (a day, of this endpoint) or "sourcing".
+    `bucket` is "points", "calls" (a day, of this endpoint) or "sourcing". `source` says whose limit it is: "server"
+    (CJ's own figure, or its refusal), "user" (a cap that the plan states) or "local" (what is presumed until CJ says).
     """
 
     def __init__(
@@ -196,6 +197,7 @@ class QuotaExhaustedError(APIError):
         used: int | None = None,
         limit: int | None = None,
         resets_at: datetime | None = None,
+        source: Literal["local", "server", "user"] = "server",
         **facts: Any,
     ) -> None:
         super().__init__(message, **facts)
@@ -203,6 +205,7 @@ class QuotaExhaustedError(APIError):
         self.used = used
         self.limit = limit
         self.resets_at = resets_at
+        self.source = source
 
 
 class AlreadyExistsError(APIError):

@@ -15,6 +15,7 @@ from cjasync.catalog.asking import Asker
 from cjasync.catalog.planning.question import Question
 from cjasync.errors import QuotaExhaustedError
 from cjasync.quota import BucketUsage, Usage
+from cjasync.quota.judge import named, way_out
 
 PAUSE = 60.0  # seconds between two answers of a window after which its pages no longer join
 SHORT = 60.0  # seconds that are waited for points also by those who do not wait for the next day
@@ -79,13 +80,16 @@ class Bursts:
     async def _wait(self, bucket: BucketUsage, until: datetime) -> None:
         left = until.timestamp() - self._asker.clock.time()
         if not self._asker.wait and left > SHORT:
+            limit = bucket.limit or 0
             raise QuotaExhaustedError(
-                f"what is left of today's {bucket.unit} ({bucket.remaining} of {bucket.limit}) does not pay for the "
-                f"next part of the catalogue; there will be enough at {until:%Y-%m-%d %H:%M:%S} UTC",
+                f"what is left of {named(bucket.unit, limit, bucket.source)} ({bucket.remaining:,} of {limit:,}) does "
+                f"not pay for the next part of the catalogue; there will be enough at {until:%Y-%m-%d %H:%M:%S} UTC; "
+                f"{way_out(bucket.unit, bucket.source)}",
                 bucket=bucket.unit,
                 used=bucket.used,
-                limit=bucket.limit,
+                limit=limit,
                 resets_at=until,
+                source=bucket.source,
                 endpoint=self._endpoint.path,
             )
         await self._asker.sleep_until(until)

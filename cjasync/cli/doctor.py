@@ -17,8 +17,10 @@ from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
 from cjasync.cli.words import counted, moment, safe
 from cjasync.client import CJClient
-from cjasync.config import Plan, without_password
-from cjasync.errors import CJError, ConfigError
+from cjasync.config import Plan, Presumed, without_password
+from cjasync.errors import CJError, ConfigError, QuotaExhaustedError
+from cjasync.quota import BucketUsage
+from cjasync.quota.judge import used_up
 
 if TYPE_CHECKING:
     from cjasync.drift import DriftReport
@@ -42,7 +44,8 @@ async def doctor(
 ) -> int:
     """Check that everything is as it must be.
 
-    Settings, quota store, login, CJ's answer, this machine's clock. Two calls, which cost no points.
+    Settings, quota store, login, CJ's answer, this machine's clock, what the day has left. Two calls, which cost no
+    points.
     """
     checks: list[Check] = []
     report: DriftReport | None = None
@@ -86,14 +89,16 @@ def _fields(number: int) -> str:
 
 
 def _plan(plan: Plan) -> str:
-    told = {
-        "request": (plan.qps, "a second"),
-        "call": (plan.daily_calls, "a day"),
-        "point": (plan.daily_points, "a day"),
-    }
-    return ", ".join(
-        f"{f'any {what}s' if limit is None else counted(limit, what)} {time}" for what, (limit, time) in told.items()
-    )
+    rate = "any requests a second" if plan.qps is None else f"{counted(plan.qps, 'request')} a second"
+    return ", ".join([rate, _of_day(plan.daily_calls, "call"), _of_day(plan.daily_points, "point")])
+
+
+def _of_day(limit: int | None, what: str) -> str:
+    if limit is None:
+        return f"any {what}s a day"
+    if isinstance(limit, Presumed):
+        return f"{what}s a day as CJ says ({limit:,} until then)"
+    return f"your own limit of {counted(limit, what)} a day"
 
 
 async def _store(cj: CJClient) -> str:
@@ -112,11 +117,8 @@ async def _answer(cj: CJClient) -> str:
     began = time.perf_counter()
     account = await cj.settings.get()
     took = (time.perf_counter() - began) * 1000
-    usage = await cj.usage()
-    left = next((bucket.remaining for bucket in usage.buckets if bucket.name == "points"), None)
     name = account.open_name if account is not None else None
-    told = f"setting/get answered in {took:.0f} ms as {name or 'an account without a name'}"
-    return told if left is None else f"{told}, {left:,} points left"
+    return f"setting/get answered in {took:.0f} ms as {name or 'an account without a name'}"
 
 
 async def _clock(cj: CJClient) -> str:
@@ -133,9 +135,28 @@ async def _clock(cj: CJClient) -> str:
     return f"{abs(off):.0f} s from CJ's"
 
 
+async def _day(cj: CJClient) -> str:
+    budgets = [bucket for bucket in (await cj.usage()).buckets if bucket.unit in ("points", "calls")]
+    for bucket in budgets:
+        if bucket.remaining == 0 and bucket.resets_at is not None:
+            facts = bucket.used, bucket.limit or 0, bucket.source, bucket.resets_at
+            kind, _, path = bucket.name.partition(" ")
+            raise QuotaExhaustedError(used_up(kind, *facts), bucket=kind, source=bucket.source, endpoint=path or None)
+    points = [_left(bucket) for bucket in budgets if bucket.unit == "points"]
+    return f"points: {' and '.join(points)}"
+
+
+def _left(bucket: BucketUsage) -> str:
+    if bucket.remaining is None:
+        return f"{bucket.used:,} used, no limit"
+    counted_by = {"server": "as CJ counts", "local": "by our own count, as CJ told none", "user": "of your own limit"}
+    return f"{bucket.remaining:,} of {bucket.limit:,} left {counted_by[bucket.source]}"
+
+
 _STEPS: dict[str, Callable[[CJClient], Awaitable[str]]] = {
     "quota store": _store,
     "login": _login,
     "CJ": _answer,
     "clock": _clock,
+    "day": _day,
 }

@@ -13,8 +13,7 @@ from rich.console import Console
 
 from cjasync.cli.endings import NoCredentialsError
 from cjasync.client import CJClient
-from cjasync.config import Plan, Settings
-from cjasync.errors import ConfigError
+from cjasync.config import Plan, Settings, read_limit
 
 _ACCESS = "Access"
 _LIMITS = "Limits"
@@ -52,10 +51,16 @@ class Common(Struct, frozen=True):
     ] = None
     daily_calls: Annotated[
         str | None,
-        typer.Option(help="Calls a day of each interface, without points; none lifts it.", rich_help_panel=_LIMITS),
+        typer.Option(
+            help="Your own limit of calls a day to each path; none: no limit. Or CJ_DAILY_CALLS.",
+            rich_help_panel=_LIMITS,
+        ),
     ] = None
     daily_points: Annotated[
-        str | None, typer.Option(help="Points a day, until CJ says how many; none lifts it.", rich_help_panel=_LIMITS)
+        str | None,
+        typer.Option(
+            help="Your own limit of points a day; none: no limit. Or CJ_DAILY_POINTS.", rich_help_panel=_LIMITS
+        ),
     ] = None
     quota_url: Annotated[
         str | None,
@@ -94,8 +99,13 @@ class Common(Struct, frozen=True):
             "daily_calls": self.daily_calls,
             "daily_points": self.daily_points,
         }
-        limits = {name: _limit(name, text) for name, text in told.items() if text is not None}
-        return msgspec.structs.replace(plan if self.plan is None else Plan.named(self.plan), **limits)
+        limits = {
+            name: read_limit(f"--{name.replace('_', '-')}", text) for name, text in told.items() if text is not None
+        }
+        if self.plan is not None:  # which says nothing about the user's own limits
+            own = {"daily_calls": plan.daily_calls, "daily_points": plan.daily_points}
+            plan = msgspec.structs.replace(Plan.named(self.plan), **own)
+        return msgspec.structs.replace(plan, **limits)
 
     def client(self, settings: Settings | None = None, **more: Any) -> CJClient:
         """A client of these settings; NoCredentialsError if there is nothing to log in with."""
@@ -128,12 +138,3 @@ def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
     # What is piped away is cut by nobody, and its lines stay whole.
     width = None if terminal or "COLUMNS" in os.environ else _PIPE_WIDTH
     return Console(stderr=stderr, highlight=False, quiet=quiet, soft_wrap=not terminal, width=width)
-
-
-def _limit(name: str, text: str) -> float | None:
-    if text.lower() == "none":
-        return None
-    try:
-        return int(text) if text.isdecimal() else float(text)
-    except ValueError:
-        raise ConfigError(f"--{name.replace('_', '-')}: expected a number or none, got {text!r}") from None

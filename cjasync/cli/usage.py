@@ -19,6 +19,7 @@ _WIDE = 110  # columns from which on there is room for long bars and times of da
 _SOON = 5.0  # seconds
 _HOURS = 12  # in the chart
 _LEVELS = "▁▂▃▄▅▆▇█"
+_WHOSE = {"server": "CJ", "local": "us", "user": "you"}
 
 
 async def usage(
@@ -27,7 +28,8 @@ async def usage(
 ) -> None:
     """Show what every limit has left, and when it is back.
 
-    Asks CJ one call, which costs no points.
+    Asks CJ one call, which costs no points. Whose a limit is: CJ's own figure; ours, presumed until CJ says; or yours,
+    from --daily-points and --daily-calls or the plan, of what was sent since the day began.
     """
     async with common.client() as cj:
         if not offline:
@@ -46,25 +48,29 @@ async def usage(
     table.add_column("by", no_wrap=True)
     buckets = sorted(told.buckets, key=_place)
     for bucket in buckets:
-        table.add_row(safe(bucket.name), *_row(bucket, wide), "CJ" if bucket.source == "server" else "us")
+        table.add_row(safe(bucket.name), *_row(bucket, wide), _WHOSE[bucket.source])
     out.print(table)
     charts = Table(box=None, padding=(0, 2))
-    for bucket in buckets:
-        if chart := hourly(bucket, datetime.now(UTC)):
-            charts.add_row(safe(bucket.name), f"last {_HOURS} hours", chart, f"{bucket.used:,} used today")
+    for name, bucket in {bucket.name: bucket for bucket in buckets}.items():
+        if chart := hourly(bucket, now := datetime.now(UTC)):
+            charts.add_row(safe(name), f"last {_HOURS} hours", chart, f"{sum(_used(bucket, now)):,} used")
     if charts.row_count:
         out.print(charts)
 
 
 def hourly(bucket: BucketUsage, now: datetime) -> str:
     """What the last hours have used, a character an hour, the running one last; empty if there is nothing to show."""
-    this = now.replace(minute=0, second=0, microsecond=0)
-    hours = {round((this - hour.starts_at).total_seconds() / 3600): hour.used for hour in bucket.hours}
-    used = [hours.get(ago, 0) for ago in reversed(range(_HOURS))]
+    used = _used(bucket, now)
     most = max(used)
     if not most or bucket.unit not in ("points", "calls"):
         return ""
     return "".join(_LEVELS[(each * len(_LEVELS) - 1) // most] if each else "·" for each in used)
+
+
+def _used(bucket: BucketUsage, now: datetime) -> list[int]:
+    this = now.replace(minute=0, second=0, microsecond=0)
+    hours = {round((this - hour.starts_at).total_seconds() / 3600): hour.used for hour in bucket.hours}
+    return [hours.get(ago, 0) for ago in reversed(range(_HOURS))]
 
 
 def _place(bucket: BucketUsage) -> tuple[int, int, str]:
@@ -84,5 +90,6 @@ def _row(bucket: BucketUsage, wide: bool) -> tuple[ProgressBar | str, str, str]:
         away = (bucket.resets_at - datetime.now(UTC)).total_seconds()
         back = f"in {duration(away)}" if away > _SOON else "at once"
         if wide and away > _SOON:
-            back = f"{bucket.resets_at.astimezone(UTC):%H:%M} UTC, {back}"
+            day = "" if bucket.resets_at.date() == datetime.now(UTC).date() else "%Y-%m-%d "
+            back = f"{bucket.resets_at.astimezone(UTC):{day}%H:%M} UTC, {back}"
     return bar, f"{left:,} of {bucket.limit:,}", back

@@ -67,7 +67,7 @@ class Rate(Struct, frozen=True):
             state.next_turns = {other: next_turn for other, next_turn in turns.items() if next_turn > oldest}
         return None
 
-    def give_back(self, state: RateState, token: int) -> None:
+    def give_back(self, state: RateState, token: int, booked_at: int = 0, charged: int = 0) -> None:
         """The request never left."""
         state.flying.pop(token, None)
 
@@ -186,6 +186,8 @@ class Budget(Struct, frozen=True):
 
     trickles: limit/1440 tokens come back every minute. offset: the day's end, in nanoseconds after midnight UTC.
     until_points: the limit is for accounts without points, and ends when the server reports some.
+    cap, cap_keep: the user's own limit and what of it stays for others. It holds beside the other, whatever the server
+    says: so much may be charged in a day, and nothing but the next day brings it back.
     """
 
     key: str
@@ -196,6 +198,8 @@ class Budget(Struct, frozen=True):
     trickles: bool = False
     offset: int = 0
     until_points: bool = False
+    cap: int | None = None
+    cap_keep: int = 0
 
     new: ClassVar[type[BudgetState]] = BudgetState
 
@@ -203,7 +207,11 @@ class Budget(Struct, frozen=True):
         """Charge the cost, or say until when there is too little."""
         self.refill(state, now, wall)
         limit = self.in_force(state)
-        if now < state.shut or (limit is not None and state.spent + (self.cost + self.keep - limit) * GRAIN > 0):
+        if (
+            now < state.shut
+            or (limit is not None and state.spent + (self.cost + self.keep - limit) * GRAIN > 0)
+            or (self.cap is not None and self._over(state, self.cap))
+        ):
             return self._exhausted(state, limit, now, wall)
         state.charged += self.cost * GRAIN
         return None
@@ -212,13 +220,16 @@ class Budget(Struct, frozen=True):
         """Nothing was charged after all, in the same breath: reports and hours go by what was ever charged."""
         state.charged -= self.cost * GRAIN
 
-    def give_back(self, state: BudgetState, token: int) -> None:
-        """The request never left."""
-        state.returned = min(state.charged, state.returned + self.cost * GRAIN)
+    def give_back(self, state: BudgetState, token: int, booked_at: int, charged: int) -> None:
+        """The request never left. charged: of the points, when it was booked."""
+        if booked_at >= state.filled_at:  # else the new day has given it back
+            state.dawn = min(state.charged, state.dawn + self.cost * GRAIN)
+            if self.scope != "points" or charged > state.newest:  # else the figure believed was without it
+                state.returned = min(state.charged, state.returned + self.cost * GRAIN)
 
     def in_force(self, state: BudgetState) -> int | None:
-        """Tokens in a full bucket: the server's figure, or the plan's."""
-        if state.limit is not None:
+        """Tokens in a full bucket: the server's figure, or the plan's. Of lifted points only a refusal is believed."""
+        if state.limit is not None and not (self.trickles and self.limit is None):
             return state.limit
         return None if self.until_points and state.reported else self.limit
 
@@ -230,7 +241,7 @@ class Budget(Struct, frozen=True):
             # A later day than any before; or the clock was years ahead, and a day has passed since it was believed.
             if state.ends > state.filled or now - state.filled_at >= DAY:
                 state.filled, state.filled_at = state.ends, now
-                state.returned, state.shut = state.charged, 0
+                state.returned, state.dawn, state.shut = state.charged, state.charged, 0
                 if not self.trickles:
                     state.limit = None
         if self.trickles and (limit := self.in_force(state)) is not None:
@@ -245,13 +256,19 @@ class Budget(Struct, frozen=True):
 
     def _exhausted(self, state: BudgetState, limit: int | None, now: int, wall: int) -> Exhausted:
         midnight = now + state.ends - wall
+        if self.cap is not None and self._over(state, self.cap):
+            return Exhausted(midnight, state.today // GRAIN, self.cap, self.key, "user")
         resets_at = state.shut
         size = limit or 0
         missing = state.spent + (self.cost + self.keep - size) * GRAIN
         if limit is not None and missing > 0:
             trickle = self.trickles and self.cost + self.keep <= size
             resets_at = max(resets_at, state.trickled + -(-missing // size) * MINUTE if trickle else midnight)
-        return Exhausted(min(resets_at, midnight), -(-state.spent // GRAIN), size, self.key)
+        source = "server" if now < state.shut else state.source
+        return Exhausted(min(resets_at, midnight), -(-state.spent // GRAIN), size, self.key, source)
+
+    def _over(self, state: BudgetState, cap: int) -> bool:
+        return state.today + (self.cost + self.cap_keep - cap) * GRAIN > 0
 
 
 class Seats(Struct, frozen=True):
@@ -283,7 +300,7 @@ class Seats(Struct, frozen=True):
             seats[self.account] = now
         return None
 
-    def give_back(self, state: SeatsState, token: int) -> None:
+    def give_back(self, state: SeatsState, token: int, booked_at: int = 0, charged: int = 0) -> None:
         """The request for which the account sat down never left; one that is known stays."""
         if state.new.get(self.account) == token:
             self.turn_away(state)

@@ -79,7 +79,8 @@ class Desk:
 
     def on_unsent(self, ticket: Ticket) -> None:
         """It never left; the next in line may have its turn."""
-        self._settle(Settlement(ticket.booking, ticket.token, "unsent", charged=ticket.charged), urgent=True)
+        unsent = Settlement(ticket.booking, ticket.token, "unsent", ticket.booked_at, charged=ticket.charged)
+        self._settle(unsent, urgent=True)
         if not self._store.shared:
             self._freed()
 

@@ -6,6 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+Source = Literal["local", "server", "user"]
+"""Whose figure a limit is: presumed and counted here until the server says; the server's; the user's own."""
+
 
 class PointsInfo(Struct, frozen=True, rename="camel"):
     """The `pointsInfo` of an answer, in points.

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import ceil
 from typing import NoReturn
 
 from cjasync.errors import QuotaExhaustedError, TooManyAccountsError, WaitTooLongError
 from cjasync.quota.bucket import SECOND
 from cjasync.quota.desk import Desk
+from cjasync.quota.facts import Source
 from cjasync.quota.state import Blocked, NotBefore
+
+NOISE = 0.001  # seconds that sums of clocks may be beside what they mean
+_LIFTED_BY = {
+    "calls": "daily_calls=None in the plan (--daily-calls none)",
+    "points": "daily_points=None in the plan (--daily-points none)",
+    "sourcing": "sourcing_daily=None in the plan",
+}
+
+
+def named(bucket: str, limit: int, source: Source) -> str:
+    """A day's limit, by whose it is."""
+    return f"your own limit of {limit:,} {bucket} a day" if source == "user" else f"the day's {bucket}"
+
+
+def way_out(bucket: str, source: Source) -> str:
+    """How the plan lifts a limit; CJ's own only CJ can lift."""
+    return f"{_LIFTED_BY[bucket]} {'asks CJ all the same' if source == 'server' else 'lifts it'}"
+
+
+def used_up(bucket: str, used: int, limit: int, source: Source, until: datetime) -> str:
+    """That there is not enough of a day's limit, until when, and what to do."""
+    counted = f"{used:,} of {limit:,}{', as CJ counts' if source == 'server' else ''}"
+    nearly = "" if used >= limit else "all but "  # what is left does not pay for one more call
+    return (
+        f"{named(bucket, limit, source)} {'is' if source == 'user' else 'are'} {nearly}used up ({counted}) "
+        f"until {until:%Y-%m-%d %H:%M:%S} UTC; {way_out(bucket, source)}"
+    )
 
 
 class Judge:
@@ -28,19 +57,18 @@ class Judge:
                 f"{verdict.used} other accounts were used from this IP address and CJ allows {verdict.limit} in all; "
                 "accounts_per_ip=None in the plan (--accounts-per-ip none) lifts that",
                 limit=verdict.limit,
-                frees_at=self._moment(verdict.resets_at),
+                frees_at=self._second(verdict.resets_at),
             )
         elif not self._waits or verdict.resets_at > latest:
             bucket = verdict.bucket.split(":")[2]
-            until = self._moment(verdict.resets_at)
-            hint = "; daily_calls=None in the plan (--daily-calls none) lifts it" if bucket == "calls" else ""
+            until = self._second(verdict.resets_at)
             raise QuotaExhaustedError(
-                f"today's {bucket} are used up ({verdict.used} of {verdict.limit}) "
-                f"until {until:%Y-%m-%d %H:%M:%S} UTC{hint}",
+                used_up(bucket, verdict.used, verdict.limit, verdict.source, until),
                 bucket=bucket,
                 used=verdict.used,
                 limit=verdict.limit,
                 resets_at=until,
+                source=verdict.source,
             )
 
     def too_long(self, at: int) -> NoReturn:
@@ -50,6 +78,11 @@ class Judge:
             f"the next turn comes in {seconds:.1f} s, which is longer than this call may wait",
             retry_at=self._moment(at),
         )
+
+    def _second(self, at: int) -> datetime:
+        """The next whole one: clocks that are read one after the other put midnight a moment before midnight."""
+        moment = self._moment(at).timestamp()
+        return datetime.fromtimestamp(ceil(moment - NOISE), UTC)
 
     def _moment(self, at: int) -> datetime:
         return datetime.fromtimestamp(self._desk.wall() + (at - self._desk.ns()) / SECOND, UTC)

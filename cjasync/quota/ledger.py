@@ -18,7 +18,8 @@ MIDNIGHT_DOUBT = 15 * MINUTE  # a refusal so soon after our midnight: the server
 class Settlement(Struct, frozen=True):
     """What became of a booked request.
 
-    sent: it leaves at `at`. answered: at `at`, `took` after it was sent. unsent: it never left, all is given back.
+    sent: it leaves at `at`. answered: at `at`, `took` after it was sent. unsent: it never left, and all that was booked
+    at `at` is given back.
     charged: the points bucket's running total when it was booked; it orders reports that overtake each other.
     scope, stop: which rate a refusal for speed is about, and until when it asks for quiet.
     """
@@ -51,9 +52,8 @@ def settle(settlement: Settlement, states: Sequence[Any], now: int, wall: int) -
     booking, token, refusal = settlement.booking, settlement.token, settlement.refusal
     claims, answered = booking.claims, settlement.what == "answered"
     if settlement.what == "unsent":
-        for n, (claim, state) in enumerate(zip(claims, states, strict=True)):
-            if n != booking.points or settlement.charged > state.newest:  # else the figure believed was without it
-                claim.give_back(state, token)
+        for claim, state in zip(claims, states, strict=True):
+            claim.give_back(state, token, settlement.at, settlement.charged)
         return
     for n in booking.rates:
         claim, state = claims[n], states[n]

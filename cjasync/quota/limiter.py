@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from copy import deepcopy
 from datetime import UTC, tzinfo
+from itertools import chain
 from typing import Any, Literal
 from weakref import WeakSet
 
@@ -144,7 +145,8 @@ class Limiter:
         _, shared = await self.store.read(scopes.address, desk)
         states, wall = {**ours, **shared}, int(desk.wall() * SECOND)
         claims = scopes.known(states)
-        return Usage(tuple(describe(c, deepcopy(states.get(c.key)) or c.new(), now, wall) for c in claims))
+        described = (describe(claim, deepcopy(states.get(claim.key)) or claim.new(), now, wall) for claim in claims)
+        return Usage(tuple(chain.from_iterable(described)))
 
     async def estimate(self, endpoint: Endpoint[Any], calls: int) -> Estimate:
         """What so many calls will cost, and when they will be done, given what is left. Sends nothing."""

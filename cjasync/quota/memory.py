@@ -8,15 +8,15 @@ from typing import Any
 from weakref import WeakSet
 
 from cjasync.errors import StoreError
-from cjasync.quota.bucket import GRAIN, SECOND, Budget, Rate
+from cjasync.quota.bucket import GRAIN, SECOND, Budget
 from cjasync.quota.desk import LAG, Desk
 from cjasync.quota.facts import PointsInfo
 from cjasync.quota.keeper import Keeper
 from cjasync.quota.ledger import Settlement, book, note_points, settle, settle_answers
-from cjasync.quota.state import Blocked, State
+from cjasync.quota.state import Blocked, BudgetState, State
 from cjasync.quota.tickets import Booking, Ticket
 
-MANY = 1 << 40
+MANY, NO_END = 1 << 40, 1 << 100
 NOTES = 256  # turns and answers that are written down in one go at most, so that the event loop is not held up
 CALM = SECOND // 4  # so long after a full look at the buckets nothing but counting is needed
 
@@ -59,6 +59,7 @@ class MemoryStore:
         self._calm_until = 0
         self._sure = 0
         self._calm: list[Booking] = []
+        self._rooms: dict[str, tuple[int, int]] = {}  # how far `charged` may go in calm times, and the dearest call
         self._aloft: dict[Booking, list[CalmTicket]] = {}  # of which the buckets do not know yet
         self._noted: list[Settlement] = []  # to be written down before anybody looks
         self._elsewhere = False
@@ -107,25 +108,26 @@ class MemoryStore:
 
     def _remember(self, booking: Booking, states: list[Any], points: Any, now: int, wall: int) -> None:
         """How many more requests there is surely enough for, whichever they are, and what this one takes."""
-        charges, calm_until, sure = [], now + CALM, MANY
-        for claim, state in zip(booking.claims, states, strict=True):
-            if isinstance(claim, Rate):
-                if state.line or state.said is not None or now < state.not_before:
-                    return
-                if claim.limit is not None:
-                    sure = min(sure, claim.limit - len(state.flying) - state.away)
-            elif isinstance(claim, Budget):
-                calm_until = min(calm_until, now + state.ends - wall)
-                charges.append((state, claim.cost * GRAIN))
-                limit = claim.in_force(state)
-                if limit is not None:
-                    doubt = GRAIN if claim.scope == "points" else 0  # by so much CJ may contradict us, see `_is_news`
-                    left = (limit - claim.keep) * GRAIN - state.spent - doubt
-                    sure = min(sure, left // (claim.cost * GRAIN))
+        rates = [(booking.claims[n], states[n]) for n in booking.rates]
+        if any(state.line or state.said is not None or now < state.not_before for _, state in rates):
+            self._disturbed()
+            return
         if now >= self._calm_until:
             self._disturbed()
-            self._calm_until, self._sure = calm_until, sure
-        self._sure = min(self._sure, sure)
+            self._calm_until, self._sure = now + CALM, MANY
+        for claim, state in rates:
+            if claim.limit is not None:
+                self._sure = min(self._sure, claim.limit - len(state.flying) - state.away)
+        charges = []
+        for claim, state in zip(booking.claims, states, strict=True):
+            if isinstance(claim, Budget):
+                self._calm_until = min(self._calm_until, now + state.ends - wall)
+                charges.append((state, claim.cost * GRAIN))
+                # Of those who share a budget, one may be held to less, and another ask for more.
+                most, dearest = self._rooms.get(claim.key, (NO_END, 0))
+                most, dearest = min(most, state.charged + _left(claim, state)), max(dearest, claim.cost * GRAIN)
+                self._rooms[claim.key] = most, dearest
+                self._sure = min(self._sure, (most - state.charged) // dearest)
         booking.cache = (charges, points, self._aloft.setdefault(booking, []))
         self._calm.append(booking)
 
@@ -134,6 +136,7 @@ class MemoryStore:
         for booking in self._calm:
             booking.cache = None
         self._calm.clear()
+        self._rooms.clear()
 
     async def book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
         """Book at once."""
@@ -215,6 +218,15 @@ class MemoryStore:
             states = self._states
             booking.states = [states.setdefault(claim.key, claim.new()) for claim in booking.claims]
         return booking.states
+
+
+def _left(claim: Budget, state: BudgetState) -> int:
+    """Grains that may surely be charged still."""
+    left, limit = NO_END, claim.in_force(state)
+    if limit is not None:
+        doubt = GRAIN if claim.scope == "points" else 0  # by so much CJ may contradict us, see `is_news`
+        left = (limit - claim.keep) * GRAIN - state.spent - doubt
+    return left if claim.cap is None else min(left, (claim.cap - claim.cap_keep) * GRAIN - state.today)
 
 
 _stores: WeakSet[MemoryStore] = WeakSet()

@@ -97,7 +97,8 @@ class RedisStore:
         at = desk.ns() + int(answer[1]) * MICRO
         if answer[0] == "wait":
             return NotBefore(at, answer[2])
-        return Exhausted(at, int(answer[3]), int(answer[4]), answer[2])
+        _, _, bucket, used, limit, source = answer
+        return Exhausted(at, int(used), int(limit), bucket, source)
 
     def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
         """Never at once."""
@@ -132,6 +133,7 @@ class RedisStore:
                 trickled=found.get("trickled", 0) * MICRO,
                 shut=found.get("shut", 0) * MICRO,
                 limit=found.get("limit"),
+                dawn=found.get("dawn", 0),
                 reported=bool(found.get("reported")),
                 hours=[(int(hour), int(charged)) for hour, charged in lines],
             )
@@ -163,7 +165,7 @@ class RedisStore:
         """Microseconds since 1970 for the script; 0 for the server's own clock."""
         return 0
 
-    async def _run(self, desk: Desk, work: dict[str, Any]) -> list[str]:
+    async def _run(self, desk: Desk, work: dict[str, Any]) -> list[Any]:
         self._keeper.check()
         if self._script is None:
             self._connect()
@@ -234,6 +236,7 @@ def _claim(claim: Claim) -> dict[str, Any]:
     elif isinstance(claim, Budget):
         spoken = {"kind": "budget", "limit": claim.limit, "cost": claim.cost, "keep": claim.keep}
         spoken |= {"trickles": claim.trickles, "offset": claim.offset // MICRO, "until_points": claim.until_points}
+        spoken |= {"cap": claim.cap, "cap_keep": claim.cap_keep}
     else:
         spoken = {"kind": "seats", "limit": claim.limit, "account": claim.account, "stay": claim.stay // MICRO}
     return _stated({"key": claim.key, "scope": claim.scope, **spoken})

@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any, Literal
 
 from cjasync._endpoint import Endpoint
-from cjasync.config import Plan, Priority
+from cjasync.config import Plan, Presumed, Priority
 from cjasync.errors import ConfigError
 from cjasync.quota.bucket import DAY, SECOND, Budget, Claim, Rate, Seats
 from cjasync.quota.facts import Refusal
@@ -35,6 +35,15 @@ def rate_of(qps: float | None) -> tuple[int | None, int]:
     if qps is None:
         return None, SECOND
     return (int(qps), SECOND) if qps == int(qps) else (1, ceil(SECOND / qps))
+
+
+def _of_day(told: int | None, presumed: Presumed, share: float) -> dict[str, Any]:
+    """What is believed to be the server's limit until it says, and the user's own; `share` of each stays for others."""
+    if told is None:
+        return {"limit": None}
+    limit = max(told, presumed.value)  # who states more than is presumed knows more
+    spared = {"limit": limit, "keep": int(limit * share)}
+    return spared if isinstance(told, Presumed) else {**spared, "cap": told, "cap_keep": int(told * share)}
 
 
 class Scopes:
@@ -68,13 +77,11 @@ class Scopes:
         if path == SOURCING:
             claims.append(Budget(self.prefix + "sourcing", "sourcing", plan.sourcing_daily, offset=self.offset))
         if path != LOGIN:
-            keep = int((plan.daily_calls or 0) * share)
-            key = f"{self.prefix}calls:{path}"
-            claims.append(Budget(key, "calls", plan.daily_calls, keep=keep, offset=self.offset, until_points=True))
+            of_day = {**_of_day(plan.daily_calls, Presumed.CALLS, share), "offset": self.offset}
+            claims.append(Budget(f"{self.prefix}calls:{path}", "calls", until_points=True, **of_day))
         if cost := self.cost(endpoint):
-            keep = int((plan.daily_points or 0) * share)
-            key = self.prefix + "points"
-            claims.append(Budget(key, "points", plan.daily_points, cost, keep, trickles=True, offset=self.offset))
+            of_day = {**_of_day(plan.daily_points, Presumed.POINTS, share), "offset": self.offset}
+            claims.append(Budget(self.prefix + "points", "points", cost=cost, trickles=True, **of_day))
         if path == LOGIN:
             limit = None if plan.login_interval is None else 1
             claims.append(Rate(self.prefix + "login", "login", limit, ceil((plan.login_interval or 1) * SECOND)))
@@ -97,5 +104,7 @@ class Scopes:
         found: dict[str, Claim] = {}
         for path in (*sorted(paths), SOURCING, LOGIN):
             endpoint: Endpoint[Any] = Endpoint(method="GET", path=path, answer=None, points=1)
-            found.update((claim.key, claim) for claim in self.claims(endpoint))
+            found.update(
+                (claim.key, claim) for claim in self.claims(endpoint) if claim.scope != "calls" or path in paths
+            )
         return list(found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from cjasync.quota.delays import Delays
+from cjasync.quota.facts import Source
 
 
 class Start(Struct, frozen=True):
@@ -21,12 +22,13 @@ class NotBefore(Struct, frozen=True):
 
 
 class Exhausted(Struct, frozen=True):
-    """Nothing was taken; there is not enough until `resets_at` (on the `now` clock)."""
+    """Nothing was taken; there is not enough until `resets_at` (on the `now` clock). source: whose limit it is."""
 
     resets_at: int
     used: int
     limit: int
     bucket: str
+    source: Source = "local"
 
 
 Blocked = NotBefore | Exhausted
@@ -59,6 +61,7 @@ class BudgetState(Struct, tag="budget", array_like=True):
     limit: the server's own figure. newest: `charged` of the request whose report was the last one believed.
     reported: whether the server has said what is left of the points. hours: (hour since 1970, `charged` when it began),
     the last 25. filled: the end of the day for which it was filled last. filled_at: when, on the `now` clock.
+    dawn: `charged` when that day began, and what was given back since: the rest was charged today.
     """
 
     charged: int = 0
@@ -72,11 +75,22 @@ class BudgetState(Struct, tag="budget", array_like=True):
     hours: list[tuple[int, int]] = field(default_factory=list)
     filled: int = 0
     filled_at: int = 0
+    dawn: int = 0
 
     @property
     def spent(self) -> int:
         """Grains."""
         return self.charged - self.returned
+
+    @property
+    def today(self) -> int:
+        """Grains charged since the day began, whatever has come back of them or the server says."""
+        return self.charged - self.dawn
+
+    @property
+    def source(self) -> Source:
+        """Whose figure is in force, beside the user's own."""
+        return "server" if self.reported or self.limit is not None else "local"
 
 
 class SeatsState(Struct, tag="seats", array_like=True):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from math import inf
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cjasync._endpoint import Endpoint
 from cjasync.errors import ConfigError
 from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, Claim, Rate, Seats
+from cjasync.quota.facts import Source
 from cjasync.quota.scopes import Scopes
 from cjasync.quota.state import BudgetState
 
@@ -29,7 +32,8 @@ class BucketUsage(Struct, frozen=True, kw_only=True):
     limit: tokens in a full bucket; None = counted, not limited. remaining: what can be had now.
     resets_at: when it is full again at the latest (aware datetime). refill: tokens that come back meanwhile, a minute.
     hours: what the last hours have used, oldest first; hours without use are left out.
-    source: whether these are the ledger's own count, or what the server said last, carried on.
+    source: "server": what CJ said last, carried on. "local": the ledger's own count, of a limit that is presumed until
+    CJ says. "user": the ledger's own count, of a cap that the plan states: what was sent since the day began.
     """
 
     name: str
@@ -40,19 +44,23 @@ class BucketUsage(Struct, frozen=True, kw_only=True):
     resets_at: datetime | None = None
     refill: float = 0.0
     hours: tuple[HourUsage, ...] = ()
-    source: Literal["local", "server"] = "local"
+    source: Source = "local"
 
 
 class Usage(Struct, frozen=True):
-    """All limits of an account at an address, as all who share its store have used them."""
+    """All limits of an account at an address, as all who share its store have used them.
+
+    `usage["points"]` is the limit of that name that has least left: where the plan states a cap, it and CJ's own limit
+    are two of the `buckets`.
+    """
 
     buckets: tuple[BucketUsage, ...]
 
     def __getitem__(self, name: str) -> BucketUsage:
-        for bucket in self.buckets:
-            if bucket.name == name:
-                return bucket
-        raise KeyError(name)
+        named = [bucket for bucket in self.buckets if bucket.name == name]
+        if not named:
+            raise KeyError(name)
+        return min(named, key=lambda bucket: inf if bucket.remaining is None else bucket.remaining)
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
@@ -74,13 +82,17 @@ def _at(wall: float) -> datetime:
     return datetime.fromtimestamp(wall / SECOND, UTC)
 
 
-def describe(claim: Claim, state: Any, now: int, wall: int) -> BucketUsage:
-    """The figures of one bucket. `state` is brought up to date."""
+def describe(claim: Claim, state: Any, now: int, wall: int) -> tuple[BucketUsage, ...]:
+    """The figures of one bucket, two where the user has a cap beside CJ's limit. `state` is brought up to date."""
     if isinstance(claim, Rate):
-        return _describe_rate(claim, state, now, wall)
+        return (_describe_rate(claim, state, now, wall),)
     if isinstance(claim, Budget):
         return _describe_budget(claim, state, now, wall)
     assert isinstance(claim, Seats), "there are three kinds of buckets"
+    return (_describe_seats(claim, state, now, wall),)
+
+
+def _describe_seats(claim: Seats, state: Any, now: int, wall: int) -> BucketUsage:
     seats = [seen for seen in state.seats.values() if now - seen < claim.stay]
     return BucketUsage(
         name="accounts at this address",
@@ -111,13 +123,13 @@ def _describe_rate(claim: Rate, state: Any, now: int, wall: int) -> BucketUsage:
     )
 
 
-def _describe_budget(claim: Budget, state: BudgetState, now: int, wall: int) -> BucketUsage:
+def _describe_budget(claim: Budget, state: BudgetState, now: int, wall: int) -> tuple[BucketUsage, ...]:
     claim.refill(state, now, wall)
     limit = claim.in_force(state)
     left = None if limit is None else max(0, (limit * GRAIN - state.spent) // GRAIN)
     hours = [*state.hours, (0, state.charged)]
-    return BucketUsage(
-        name=claim.key.split(":", 2)[2].replace(":", " "),
+    bucket = BucketUsage(
+        name=_name(claim),
         unit="points" if claim.scope == "points" else "calls",
         limit=limit,
         used=max(0, -(-state.spent // GRAIN)),
@@ -129,8 +141,19 @@ def _describe_budget(claim: Budget, state: BudgetState, now: int, wall: int) -> 
             for (hour, since), (_, until) in pairwise(hours)
             if until > since
         ),
-        source="server" if state.reported or state.limit is not None else "local",
+        source="server" if now < state.shut else state.source,
     )
+    if claim.cap is None:
+        return (bucket,)
+    today = max(0, state.today // GRAIN)
+    left = max(0, claim.cap - today)
+    own = replace(bucket, limit=claim.cap, used=today, remaining=left, refill=0.0, source="user")
+    # What is presumed is no limit beside one that the user states.
+    return (own,) if bucket.source == "local" or bucket.remaining is None else (bucket, own)
+
+
+def _name(claim: Budget) -> str:
+    return claim.key.split(":", 2)[2].replace(":", " ")
 
 
 def estimate(scopes: Scopes, endpoint: Endpoint[Any], calls: int, usage: Usage, wall: int) -> Estimate:
@@ -142,12 +165,14 @@ def estimate(scopes: Scopes, endpoint: Endpoint[Any], calls: int, usage: Usage, 
     on_points = any(bucket.unit == "points" and bucket.source == "server" for bucket in usage.buckets)
     for claim in scopes.claims(endpoint):
         if isinstance(claim, Budget):
-            known = next((b for b in usage.buckets if b.name == claim.key.split(":", 2)[2].replace(":", " ")), None)
-            bucket = known or describe(claim, BudgetState(reported=on_points), 0, wall)
-            if bucket.limit is not None and bucket.remaining is not None:
-                if claim.cost > bucket.limit:
-                    raise ConfigError(f"a call costs {claim.cost} {bucket.unit} and a day has {bucket.limit}")
-                budgets.append((bucket, claim.cost))
+            known = [bucket for bucket in usage.buckets if bucket.name == _name(claim)]
+            for bucket in known or describe(claim, BudgetState(reported=on_points), 0, wall):
+                if bucket.limit is not None and bucket.remaining is not None:
+                    if claim.cost > bucket.limit:
+                        has = "your own limit is" if bucket.source == "user" else "a day has"
+                        raise ConfigError(f"a call costs {claim.cost} {bucket.unit} and {has} {bucket.limit}")
+                    name = f"your own limit of {bucket.name}" if bucket.source == "user" else bucket.name
+                    budgets.append((replace(bucket, name=name), claim.cost))
     pace = "requests per second"
     left, at, days, limited_by = calls, wall, 1, ""
     while True:

@@ -71,7 +71,8 @@ def test_usage_counts_what_was_asked(cj, cjasync):
     assert buckets["calls product/listV2"]["used"] == 1
     assert buckets["calls setting/get"]["used"] == 1
     shown = cjasync("usage", "--offline", *cj.access, *limits).stdout
-    assert re.search(r"calls product/listV2 .* 999 of 1,000 ", shown)
+    assert re.search(r"calls product/listV2 .* 999 of 1,000 .* you *$", shown, re.MULTILINE)
+    assert re.search(r"^  points .* 49,950 of 50,000 .* you *$", shown, re.MULTILINE)
     assert cj.access_token not in shown
 
 
@@ -94,13 +95,27 @@ def test_doctor_goes_through_everything_and_compares_answers(cj, cjasync):
     result = cjasync("doctor", *cj.access)
     assert result.exit_code == 0
     steps = [re.split(r" {2,}", line[4:])[0] for line in result.stdout.splitlines()]
-    assert steps == ["settings", "credentials", "quota store", "login", "CJ", "clock"]
+    assert steps == ["settings", "credentials", "quota store", "login", "CJ", "clock", "day"]
     assert all(line.startswith("ok ") for line in result.stdout.splitlines())
     told = json.loads(cjasync("doctor", "--drift", "--json", *cj.access).stdout)
     assert told["ok"] is True
     assert told["drift"]["drifted"] is False
     assert "product/list" in told["drift"]["answers"]
     assert "product/list: no changes in 1 answer" in cjasync("doctor", "--drift", *cj.access).stdout
+
+
+def test_doctor_tells_the_users_own_limits_from_cjs_and_a_day_that_is_used_up(cj, cjasync):
+    limits = ["--daily-points", "50", "--daily-calls", "100", "--quota-url", "sqlite"]
+    told = cjasync("doctor", *cj.access, *limits).stdout
+    assert "your own limit of 100 calls a day, your own limit of 50 points a day" in told
+    assert told.splitlines()[-1] == "ok  day          points: 50 of 50 left of your own limit"
+    assert cjasync("search", "dress", *cj.access, *limits).exit_code == 0
+    result = cjasync("doctor", *cj.access, *limits)
+    assert result.exit_code == 4
+    assert result.stdout.splitlines()[-1].startswith(
+        "bad day          your own limit of 50 points a day is used up (50"
+    )
+    assert "50,000 until then" in cjasync("doctor", "--base-url", cj.base_url, "--plan", "plus").stdout
 
 
 def test_doctor_stops_at_what_is_wrong(cj, cjasync):

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from cjasync import hooks
 from cjasync.catalog import walk
@@ -48,7 +49,8 @@ def test_a_week_on_a_small_plan(limits, days):
             "jitter": 0.2,
             "null_times": 0.0,
         }
-        client = {"clock": clock, "hooks": [diary.hook]}
+        # CJ's points trickle, and CJ says how many there are: a limit of the user's own would not.
+        client = {"clock": clock, "hooks": [diary.hook], "plan": replace(plan, daily_points=Plan.free().daily_points)}
         async with shop(PRODUCTS, window=2000, plan=plan, client=client, **settings) as (sandbox, cj):
             began = sandbox.catalogue.mark()
             shelf = Shelf()

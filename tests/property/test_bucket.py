@@ -162,6 +162,78 @@ def test_a_clock_that_was_years_ahead_does_not_shut_the_bucket_for_years():
     assert budget.take(state, DAY + 1, START + DAY, 0, 0) is None
 
 
+own = st.none() | st.integers(0, 300)  # a user's own limit
+heard = st.one_of(
+    st.none(),
+    st.just("unsent"),
+    st.builds(PointsInfo, st.none() | st.integers(0, 60_000), st.none(), st.none() | st.integers(0, 60_000)),
+    st.builds(
+        Refusal,
+        kind=st.sampled_from(["daily", "points"]),
+        limit=st.none() | st.integers(0, 2000),
+        remaining=st.none() | st.integers(0, 2000),
+    ),
+)
+asking = st.tuples(
+    st.sampled_from([0, 0, SECOND, 20 * MINUTE, 7 * 60 * MINUTE, 30 * 60 * MINUTE]),
+    st.sampled_from([0] * 8 + [-60 * MINUTE, 60 * MINUTE, DAY, -3 * DAY]),  # somebody sets the clock
+    st.sampled_from([10, 50]),
+    st.integers(0, 2),  # which process
+    st.integers(0, 9),  # of those whose requests are out
+    heard,
+)
+
+
+@example(  # the request of yesterday that never left is given back to yesterday
+    calls=(1, 1, 1),
+    points=(None, None, None),
+    asked=[(0, 0, 10, 0, 0, None), (30 * 60 * MINUTE, 0, 10, 0, 0, "unsent"), (0, 0, 10, 0, 0, None)],
+)
+@given(calls=st.tuples(own, own, own), points=st.tuples(own, own, own), asked=st.lists(asking, max_size=60))
+def test_no_schedule_and_no_report_of_the_server_gets_a_process_beyond_what_its_user_allows(calls, points, asked):
+    """Whatever the others who share the ledger are held to: their requests count as well."""
+    states, out, now, wall = [BudgetState(), BudgetState()], [], 0, START
+    sent: dict[int, int] = {}
+    paid: dict[int, int] = {}
+    for passed, turned, cost, who, n, told in asked:
+        now, wall = now + passed, wall + passed + turned
+        booking = Booking(
+            (
+                Budget("c", "calls", 1000, until_points=True, cap=calls[who]),
+                Budget("p", "points", 50_000, cost, trickles=True, cap=points[who]),
+            )
+        )
+        if book(booking.claims, states, now, wall, 0, who) is None:
+            day = states[0].filled_at
+            sent[day], paid[day] = sent.get(day, 0) + 1, paid.get(day, 0) + cost
+            assert calls[who] is None or sent[day] <= calls[who]
+            assert points[who] is None or paid[day] <= points[who]
+            out.append((booking, now, states[1].charged, day))
+        if out and told is not None:
+            booking, booked_at, charged, day = out.pop(n % len(out))
+            if told == "unsent":
+                sent[day], paid[day] = sent[day] - 1, paid[day] - booking.claims[1].cost
+                job = Settlement(booking, 0, "unsent", booked_at, charged=charged)
+            else:
+                facts = (told, None) if isinstance(told, PointsInfo) else (None, told)
+                job = Settlement(booking, 0, "answered", now, 1, charged, *facts)
+            settle(job, states, now, wall)
+        assert 0 <= states[0].today <= states[0].charged
+
+
+@given(cap=st.integers(50, 500), drawn=st.integers(0, 500), limit=st.integers(50, 60_000))
+def test_a_users_own_limit_is_back_with_the_next_day_and_not_before(cap, drawn, limit):
+    claim, state = Budget("p", "points", limit, 50, trickles=True, cap=cap), BudgetState()
+    claim.refill(state, 0, START)
+    state.charged = state.returned = min(drawn, cap) * GRAIN  # CJ has all of it again
+    blocked = claim.take(state, SECOND, START + SECOND, 0, 0)
+    assert (blocked is None) == (min(drawn, cap) + 50 <= cap)
+    if isinstance(blocked, Exhausted):
+        assert (blocked.resets_at, blocked.used, blocked.limit, blocked.source) == (DAY, min(drawn, cap), cap, "user")
+        assert claim.take(deepcopy(state), DAY - 1, START + DAY - 1, 0, 0) is not None
+        assert claim.take(state, DAY, START + DAY, 0, 0) is None
+
+
 spending = st.tuples(st.integers(0, 200 * MINUTE), st.sampled_from([1, 10, 50, 1000]), st.booleans())
 
 
@@ -175,7 +247,7 @@ def test_points_never_exceed_what_was_there_and_what_trickled(total, requests):
         budget = Budget("p", "points", total, cost, trickles=True)
         if budget.take(state, now, START + now, 0, 0) is None:
             if refunded:
-                budget.give_back(state, 0)
+                budget.give_back(state, 0, now, state.charged)
                 continue
             spent += cost
             first = now if first is None else first

@@ -17,7 +17,7 @@ from cjasync.quota.tickets import Booking, Ticket
 
 MS = SECOND // 1000
 KEPT = {
-    BudgetState: ("charged", "returned", "newest"),
+    BudgetState: ("charged", "returned", "newest", "dawn"),
     RateState: ("flying", "coming", "counts", "away", "not_before", "said", "delays"),
 }
 START = 20_000 * DAY + DAY // 2
@@ -45,14 +45,15 @@ class Clockwork:
 def kinds(qps: int, calls: int, points: int, trickles: bool) -> list[tuple]:
     rate = Rate("rate", "account", qps)
 
-    def spend(cost: int, keep: int = 0) -> Budget:
-        return Budget("points", "points", points, cost, keep, trickles)
+    def spend(cost: int, keep: int = 0, **own: int) -> Budget:
+        return Budget("points", "points", points, cost, keep, trickles, **own)
 
     return [
         (Budget("calls", "calls", calls), spend(50), rate),
         (Budget("calls", "calls", calls, keep=2), spend(50, keep=30), rate),
         (Budget("other", "calls", calls), spend(10), rate),
         (Budget("free", "calls", None), rate),
+        (Budget("other", "calls", calls, cap=calls // 2), spend(10, cap=points // 2, cap_keep=20), rate),
     ]
 
 
@@ -84,6 +85,13 @@ def report(state, limit: int, charged: int, off: int) -> PointsInfo:
     trickles=False,
     steps=[(0, "book", 1, 0), (0, "book", 0, 0), (0, "book", 0, 0), (0, "book", 1, 0)],
 )
+@example(  # who has no limit of his own takes of what is left of another's, and five times as much
+    qps=200,
+    calls=20,
+    points=300,
+    trickles=False,
+    steps=[(0, "book", 0, 0), (0, "book", 4, 0), (0, "book", 0, 0), (0, "book", 0, 0), (0, "book", 4, 0)],
+)
 @settings(deadline=None, max_examples=150)
 @patch("cjasync.quota.delays.ENOUGH", 1000)  # what is learnt at once may differ from what is learnt one by one
 def test_the_short_cut_is_no_other_way(qps, calls, points, trickles, steps):
@@ -106,6 +114,7 @@ def test_the_short_cut_is_no_other_way(qps, calls, points, trickles, steps):
             else:
                 assert type(verdict) is type(blocked)
                 assert verdict.bucket == blocked.bucket
+                assert getattr(verdict, "source", None) == getattr(blocked, "source", None)
                 moment = attrgetter("at" if isinstance(blocked, NotBefore) else "resets_at")
                 assert abs(moment(verdict) - moment(blocked)) < MS, "but for the rounding of the wall clock"
         elif out:
@@ -117,7 +126,8 @@ def test_the_short_cut_is_no_other_way(qps, calls, points, trickles, steps):
             if kind == "refused":
                 facts = (Refusal(kind="qps", times=qps, seconds=1), "account", desk.now + 80 * MS)
             what = "unsent" if kind == "unsent" else "answered"
-            job = Settlement(booking, known, what, desk.now, desk.now - booked, charged, told, *facts)
+            at = booked if kind == "unsent" else desk.now
+            job = Settlement(booking, known, what, at, desk.now - booked, charged, told, *facts)
             settle(job, [states[claim.key] for claim in booking.claims], desk.now, START + desk.now)
             if kind in ("answered", "reported"):
                 ticket.answered(told)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cjasync import CJClient, ConfigError, Plan, RequestOptions, Settings
 from cjasync._secret import Secret
-from cjasync.config import CHINA_TIME
+from cjasync.config import CHINA_TIME, Presumed
 
 KEY = "CJ1234567@api@0123456789abcdef"
 TOKEN = "API@CJ1234567@CJ:eyJ0.eyJ1.sig"
@@ -58,6 +58,14 @@ def test_counts_are_whole(name: str) -> None:
     with pytest.raises(ConfigError, match="whole number"):
         Plan(**{name: 1.5})
     assert Plan(qps=0.5).qps == 0.5
+
+
+def test_what_is_presumed_of_a_day_is_told_from_what_the_user_states() -> None:
+    presumed = msgspec.structs.replace(Plan.prime(), qps=3)
+    assert {type(presumed.daily_calls), type(presumed.daily_points)} == {Presumed}
+    stated = Plan(daily_calls=1000, daily_points=50_000)
+    assert {type(stated.daily_calls), type(stated.daily_points)} == {int}
+    assert msgspec.json.encode(stated) == msgspec.json.encode(Plan()), "as figures they are the same"
 
 
 @pytest.mark.parametrize("costs", [5, None, {"product/list": -1}, {"product/list": "50"}, ["product/list"]], ids=repr)
@@ -199,6 +207,18 @@ def test_what_is_said_here_leads() -> None:
     assert told.plan == Plan.prime()
     with pytest.raises(TypeError, match="colour"):
         Settings.from_env({}, colour="red")
+
+
+def test_limits_of_the_user_s_own_from_the_environment_and_a_profile(tmp_path: Path) -> None:
+    told = Settings.from_env({"CJ_PLAN": "plus", "CJ_DAILY_POINTS": "100", "CJ_DAILY_CALLS": "none"}).plan
+    assert (told.qps, told.daily_points, told.daily_calls) == (2, 100, None)
+    profile = profiles(tmp_path, '[shop]\ndaily_points = 70\ndaily_calls = "5"\n')
+    told = Settings.from_env({**profile, "CJ_DAILY_CALLS": "6"}, profile="shop").plan
+    assert (told.qps, told.daily_points, told.daily_calls) == (1, 70, 6)
+    assert isinstance(Settings.from_env({"CJ_DAILY_CALLS": "6"}).plan.daily_points, Presumed)
+    for text in ("many", "-1", "1.5", "0"):
+        with pytest.raises(ConfigError, match="daily_points"):
+            Settings.from_env({"CJ_DAILY_POINTS": text})
 
 
 def test_an_empty_variable_is_none() -> None:

@@ -368,7 +368,8 @@ def test_points_come_back_by_the_minute():
     clock = VirtualClock(datetime(2026, 3, 1, 6, tzinfo=UTC))
 
     async def main():
-        lim = limiter(clock, qps=100, daily_calls=None, daily_points=1440, on_exhausted="wait")
+        lim = limiter(clock, qps=100, daily_calls=None, on_exhausted="wait")
+        (await lim.admit(LIST)).answered(PointsInfo(1440, 0, 1440))
         for _ in range(28):
             await send(lim)  # 1400 of 1440; 40 are left and one comes back every minute
         await send(lim)
@@ -655,6 +656,75 @@ def test_the_servers_figure_leads():
     run(main(), clock=clock)
 
 
+def test_a_limit_of_the_users_own_holds_whatever_cj_says_and_cjs_holds_beside_it():
+    clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+    async def main():
+        store = MemoryStore()
+        capped, free = limiter(clock, store, qps=100, daily_points=150), limiter(clock, store, qps=100)
+        (await free.admit(LIST)).answered(PointsInfo(56_107, 50, 56_057))
+        (await capped.admit(LIST)).answered(PointsInfo(56_107, 50, 56_107))
+        usage = await capped.usage()
+        assert [(b.limit, b.used, b.remaining, b.source) for b in usage.buckets if b.name == "points"] == [
+            (56_107, 0, 56_107, "server"),
+            (150, 100, 50, "user"),
+        ]
+        assert usage["points"].source == "user"
+        assert (await free.usage())["points"].remaining == 56_107
+        soon = await capped.estimate(LIST, 4)
+        assert (soon.days, soon.limited_by) == (2, "your own limit of points")
+        await send(capped)
+        clock.advance(3600)  # CJ's points trickle back, the user's do not
+        with pytest.raises(QuotaExhaustedError, match="your own limit of 150 points a day is used up") as caught:
+            await capped.admit(LIST)
+        error = caught.value
+        assert (error.source, error.used, error.limit) == ("user", 150, 150)
+        assert error.resets_at == datetime(2026, 3, 2, tzinfo=UTC)
+        assert "daily_points=None in the plan (--daily-points none) lifts it" in str(error)
+        (await free.admit(LIST)).answered(PointsInfo(56_107, 56_107, 0))
+        clock.advance(11 * 3600)
+        await send(capped)
+        clock.advance(60)
+        (await free.admit(LIST)).answered(PointsInfo(56_107, 56_107, 0))
+        with pytest.raises(QuotaExhaustedError, match="as CJ counts") as caught:
+            await capped.admit(LIST)
+        assert caught.value.source == "server"
+
+    run(main(), clock=clock)
+
+
+def test_a_limit_of_calls_that_the_user_states_does_not_end_with_points():
+    clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+    async def main():
+        lim = limiter(clock, qps=100, daily_calls=3)
+        for _ in range(3):
+            (await lim.admit(LIST)).answered(PointsInfo(50_000, 0, 50_000))
+        with pytest.raises(QuotaExhaustedError, match="--daily-calls none") as caught:
+            await lim.admit(LIST)
+        assert (caught.value.bucket, caught.value.source, caught.value.limit) == ("calls", "user", 3)
+        calls = [bucket for bucket in (await lim.usage()).buckets if bucket.name == "calls product/list"]
+        assert [(bucket.limit, bucket.used, bucket.source) for bucket in calls] == [(3, 3, "user")]
+        (await lim.admit(FREE)).unsent()
+        clock.advance(12 * 3600)
+        await send(lim)
+
+    run(main(), clock=clock)
+
+
+def test_lifted_points_are_lifted_also_where_the_ledger_knows_cjs_figure():
+    clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+    async def main():
+        store = MemoryStore()
+        (await limiter(clock, store).admit(LIST)).answered(PointsInfo(50_000, 50_000, 0))
+        lifted = limiter(clock, store, qps=100, daily_points=None)
+        await send(lifted)
+        assert (await lifted.usage())["points"].remaining is None
+
+    run(main(), clock=clock)
+
+
 def test_what_never_left_is_given_back_once_also_after_a_report_that_is_without_it():
     clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
 
@@ -673,10 +743,10 @@ def test_the_daily_count_of_calls_ends_with_the_first_report_of_points():
     clock = VirtualClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
 
     async def main():
-        lim = limiter(clock, qps=100, daily_calls=3)
+        lim = limiter(clock, qps=100)
         for _ in range(2):
             await send(lim)
-        assert (await lim.usage())["calls product/list"].limit == 3
+        assert (await lim.usage())["calls product/list"].limit == 1000
         (await lim.admit(LIST)).answered(PointsInfo(50_000, 150, 49_850))
         calls = (await lim.usage())["calls product/list"]
         assert (calls.limit, calls.used, calls.source) == (None, 3, "server")

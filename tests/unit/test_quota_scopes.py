@@ -65,8 +65,21 @@ def test_logins_and_sourcing_have_limits_of_their_own():
 
 
 def test_background_work_leaves_a_share():
-    claims = scopes(daily_calls=100, daily_points=1000).claims(endpoint("product/list", 50), "background")
-    assert [claim.keep for claim in claims if isinstance(claim, Budget)] == [25, 250]
+    claims = scopes(daily_calls=100, daily_points=120_000).claims(endpoint("product/list", 50), "background")
+    budgets = [claim for claim in claims if isinstance(claim, Budget)]
+    assert [(budget.keep, budget.cap_keep) for budget in budgets] == [(250, 25), (30_000, 30_000)]
+
+
+def test_what_is_presumed_is_no_cap_and_what_is_stated_is_one_beside_it():
+    def of_day(**plan):
+        claims = scopes(**plan).claims(endpoint("product/list", 50))
+        return [(claim.limit, claim.cap) for claim in claims if isinstance(claim, Budget)]
+
+    assert of_day() == [(1000, None), (50_000, None)]
+    assert of_day(daily_calls=5, daily_points=100) == [(1000, 5), (50_000, 100)]
+    assert of_day(daily_calls=1000, daily_points=50_000) == [(1000, 1000), (50_000, 50_000)]
+    assert of_day(daily_calls=None, daily_points=None) == [(None, None), (None, None)]
+    assert of_day(daily_points=120_000) == [(1000, None), (120_000, 120_000)], "who states more knows more"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 local function in_force(claim, found)
+  if claim.trickles and not claim.limit then return nil end
   local ours = not (claim.until_points and found.reported == '1') and claim.limit or nil
   return tonumber(found.limit) or ours
 end
@@ -8,12 +9,15 @@ local function refill(claim, key)
   local new = {
     charged = state.charged, returned = state.returned, ends = state.ends,
     trickled = state.trickled, shut = state.shut, newest = state.newest, reported = state.reported,
+    dawn = state.dawn,
   }
   if wall >= new.ends or new.ends - wall > 2 * DAY then
     local today = (wall - claim.offset) % DAY
     new.ends = wall - today + DAY
     if new.ends > state.filled or now - state.filled_at >= DAY then
-      new.filled, new.filled_at, new.returned, new.shut = new.ends, now, new.charged, 0
+      new.filled, new.returned, new.dawn, new.shut = new.ends, new.charged, new.charged, 0
+      -- Whoever brings the day's first request asked for it up to an answer's time ago.
+      new.filled_at = now - math.min(wall - (new.ends - DAY), ANSWER)
       if not claim.trickles then
         redis.call('HDEL', key, 'limit')
         found.limit = nil
@@ -43,15 +47,22 @@ end
 function Budget.take(claim, key)
   local state, limit = refill(claim, key)
   local missing = limit and state.charged - state.returned + (claim.cost + claim.keep - limit) * GRAIN or 0
-  if now < state.shut or missing > 0 then
+  local today = state.charged - state.dawn
+  local over = claim.cap and today + (claim.cost + claim.cap_keep - claim.cap) * GRAIN > 0
+  if now < state.shut or missing > 0 or over then
     write(key, state)
     local midnight, resets = now + state.ends - wall, state.shut
+    if over then
+      return { 'exhausted', text(midnight - now), claim.key, text(math.floor(today / GRAIN)), text(claim.cap), 'user' }
+    end
     if missing > 0 then
       local trickle = claim.trickles and claim.cost + claim.keep <= limit
       resets = math.max(resets, trickle and state.trickled + ceil_div(missing, limit) * MINUTE or midnight)
     end
     local used = ceil_div(state.charged - state.returned, GRAIN)
-    return { 'exhausted', text(math.min(resets, midnight) - now), claim.key, text(used), text(limit or 0) }
+    local source = (now < state.shut or state.reported == 1 or redis.call('HEXISTS', key, 'limit') == 1) and 'server'
+    resets = text(math.min(resets, midnight) - now)
+    return { 'exhausted', resets, claim.key, text(used), text(limit or 0), source or 'local' }
   end
   state.charged = state.charged + claim.cost * GRAIN
   write(key, state)
@@ -60,10 +71,14 @@ end
 -- In the same breath: reports and hours go by what was ever charged.
 function Budget.undo(claim, key) redis.call('HINCRBY', key, 'charged', -claim.cost * GRAIN) end
 
-function Budget.give_back(claim, key, _, charged)
+function Budget.give_back(claim, key, job)
   local state = read(key)
-  if claim.scope == 'points' and charged <= state.newest then return end
-  write(key, { returned = math.min(state.charged, state.returned + claim.cost * GRAIN) })
+  if now - job.ago < state.filled_at then return end
+  local back = { dawn = math.min(state.charged, state.dawn + claim.cost * GRAIN) }
+  if claim.scope ~= 'points' or job.charged > state.newest then
+    back.returned = math.min(state.charged, state.returned + claim.cost * GRAIN)
+  end
+  write(key, back)
 end
 
 local function reconcile(claim, key, total, remaining, charged)

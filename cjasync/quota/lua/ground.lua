@@ -6,6 +6,7 @@ local SECOND, MINUTE, DAY = 1e6, 6e7, 8.64e10
 local GRAIN, POLL, GRACE, YIELD = 1440, 5000, 20000, 5000
 local KEPT = 259200 -- seconds that a bucket nobody asks for is remembered
 local MIDNIGHT_DOUBT = 15 * MINUTE
+local ANSWER = 5 * SECOND -- as long as an answer is waited for
 local EPOCH, ENOUGH, WIDE, NARROW, LEAST_SPREAD = 4096, 16, 30, 3, 20
 local FIRST_MARGIN, LARGEST_MARGIN, FADE = 1e4, 5e5, 256
 local SCOPES = { daily = 'calls', points = 'points', sourcing = 'sourcing' }

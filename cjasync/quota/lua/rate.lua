@@ -93,8 +93,9 @@ function Rate.take(claim, key, token, who)
   end
 end
 
-function Rate.give_back(_, key, token) redis.call('ZREM', key .. ':flying', token) end
-Rate.undo = Rate.give_back
+function Rate.undo(_, key, token) redis.call('ZREM', key .. ':flying', token) end
+
+function Rate.give_back(claim, key, job) Rate.undo(claim, key, job.token) end
 
 local function conclude(d)
   local count = d.count + d.old_count

@@ -5,7 +5,7 @@ function Seats.take(claim, key, token)
     local taken = redis.call('ZCARD', key)
     if taken >= claim.limit then
       local first = tonumber(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
-      return { 'exhausted', text(first + claim.stay - now), claim.key, text(taken), text(claim.limit) }
+      return { 'exhausted', text(first + claim.stay - now), claim.key, text(taken), text(claim.limit), 'local' }
     end
   end
   if not seen then
@@ -22,11 +22,11 @@ local function turn_away(claim, key)
   if redis.call('HDEL', key .. ':new', claim.account) == 1 then redis.call('ZREM', key, claim.account) end
 end
 
-function Seats.give_back(claim, key, token)
+function Seats.undo(claim, key, token)
   if redis.call('HGET', key .. ':new', claim.account) == token then turn_away(claim, key) end
 end
 
-Seats.undo = Seats.give_back
+function Seats.give_back(claim, key, job) Seats.undo(claim, key, job.token) end
 
 function Seats.settle(claim, key, job)
   if not job.refusal then

@@ -20,7 +20,7 @@ local function settle(jobs)
     for _, claim in ipairs(job.claims) do
       local kind, key = KINDS[claim.kind], root .. claim.key
       if job.what == 'unsent' then
-        kind.give_back(claim, key, job.token, job.charged)
+        kind.give_back(claim, key, job)
       elseif kind == Rate or job.what == 'answered' then
         kind.settle(claim, key, job)
       end
