@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio.constants
+import logging
 import os
 import traceback
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ pytest_plugins = ["tests.written"]
 os.environ["PYTHONASYNCIODEBUG"] = "1"
 asyncio.constants.DEBUG_STACK_DEPTH = 0  # type: ignore[misc]
 traceback.extract_stack.__defaults__ = (None, 0)  # what tasks and futures call
+# Debug mode also complains of steps that took long, by the wall clock: of a busy machine, that is.
+logging.getLogger("asyncio").addFilter(lambda record: not str(record.msg).startswith("Executing %s took"))
 
 
 class _Mocked(aioresponses):

@@ -36,6 +36,8 @@ LONGEST = 60.0  # seconds between two such attempts
 MARGIN = 0.5  # seconds that a budget may come back later than it was said
 STEP = 3600.0  # seconds of sleep at a time, because wall clocks are set
 MAY_BE_EMPTY = ("part", "hidden")  # kinds of questions
+DOUBTS = (0.0,)  # seconds before "nothing" is asked again: CJ was seen to say it and to know better a moment later
+FIRST_DOUBTS = (1.0, 3.0)  # the same while nothing was seen yet that could contradict it
 PASSING = (TransportError, UnavailableError, RateLimitedError)
 
 _TOO_FAR = re.compile("offset|result window", re.IGNORECASE)
@@ -62,6 +64,7 @@ class Asker:
         self.wait = wait
         self.patient = engine.options.retries > 0
         self._answered = False  # what has never answered may not be CJ at all, and is not waited for
+        self._shown = False  # what could contradict an answer of nothing
         self.waiting_until: datetime | None = None
         self._fixed = wanted.fixed
 
@@ -73,19 +76,17 @@ class Asker:
         requests = 1
         try:
             got = await self.call(lambda: self.engine.call(LIST, params))
-            if (
-                question.kind not in MAY_BE_EMPTY
-                and not got.rows
-                and not got.skipped
-                and not (got.data and got.data.total)
-            ):
-                # CJ was seen to answer "nothing" and to know better a moment later.
+            for pause in DOUBTS if self._shown else FIRST_DOUBTS:
+                if question.kind in MAY_BE_EMPTY or _says_something(got):
+                    break
+                await self.clock.sleep(pause)
                 requests += 1
                 got = await self.call(lambda: self.engine.call(LIST, params))
         except APIError as error:
             if question.page == 1 or not (isinstance(error, ParameterError) or _TOO_FAR.search(error.message)):
                 raise
             return Page(Answer(error="max_offset"), (), self.clock.time(), requests)
+        self._shown = self._shown or _says_something(got)
         return _page(got, self.clock.time(), requests)
 
     async def call(self, make: Callable[[], Awaitable[Any]], *, settled: tuple[type[CJError], ...] = ()) -> Any:
@@ -116,6 +117,10 @@ class Asker:
                 await self.clock.sleep(min(left, STEP))
         finally:
             self.waiting_until = None
+
+
+def _says_something(got: PageRows) -> bool:
+    return bool(got.rows or got.skipped or (got.data is not None and got.data.total))
 
 
 def _page(got: PageRows, now: float, requests: int) -> Page:

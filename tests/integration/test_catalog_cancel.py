@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
@@ -28,7 +27,7 @@ from cjasync.quota import MemoryStore
 from cjasync.sandbox import Fault, Sandbox
 from cjasync.sandbox.faults import every
 from tests.integration import cancelling
-from tests.integration.walking import Shelf, shop, unlimited
+from tests.integration.walking import LeapingClock, Shelf, shop, unlimited
 from tests.sink_rows import NOON, batch
 
 PRODUCTS, WINDOW = 450, 400
@@ -39,24 +38,6 @@ def _small_and_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     # To read what was delivered before takes so long that answers come first.
     cancelling.without_threads(monkeypatch, lambda work: 300 if Delivered.of in getattr(work, "args", ()) else 2)
     monkeypatch.setattr(sys.modules[walk.__module__], "LEAST_PAGES", 1)
-
-
-class Clock:
-    """Stands a little ahead after each pause, which is a few turns of the loop."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.ahead
-
-    def time(self) -> float:
-        return time.time() + self.ahead
-
-    async def sleep(self, seconds: float) -> None:
-        self.ahead += seconds
-        for _ in range(10):
-            await asyncio.sleep(0)
 
 
 async def by_hand(cj: CJClient, folder: Path, found: list[str], **arguments: Any) -> None:
@@ -241,7 +222,7 @@ def test_cancelled_everywhere_it_goes_on_and_gets_through(name: str, tmp_path: P
 
     async def main() -> None:
         client = {name: value() if callable(value) else value for name, value in scene.client.items()}
-        told: dict[str, Any] = {"window": WINDOW, "client": {"clock": Clock(), **client}, **scene.shop}
+        told: dict[str, Any] = {"window": WINDOW, "client": {"clock": LeapingClock(), **client}, **scene.shop}
         async with shop(scene.products, **told) as (sandbox, cj):
             if scene.before is not None:
                 await scene.before(sandbox, cj, tmp_path)

@@ -20,7 +20,7 @@ from cjasync.errors import (
 from cjasync.sandbox import Fault
 from cjasync.sandbox.faults import every
 from cjasync.sandbox.rows import ListRows
-from tests.integration.walking import Shelf, drain, pids, shop, unlimited
+from tests.integration.walking import LeapingClock, Shelf, drain, pids, shop, unlimited
 
 SOON = (b'"listedNum":', b'"listedNum":"soon","was":')
 
@@ -53,9 +53,12 @@ async def test_a_catalogue_within_one_window_is_read_as_it_is(null_times, reques
     assert walked.report.proved
 
 
+NOTHING_TWICE = [Fault("transient_empty", "product/list", times=2, data={"total": 0, "list": []})]
+
+
 @pytest.mark.parametrize("total", [0, 1, 200, 999, 1000, 1001])
 async def test_round_totals(total):
-    async with shop(total) as (sandbox, cj):
+    async with shop(total, client={"clock": LeapingClock()}) as (sandbox, cj):
         walked = walk(cj)
         found = [product.pid async for product in walked]
     assert sorted(found) == sorted(sandbox.catalogue.pids_now())
@@ -99,13 +102,20 @@ async def test_a_filter_that_does_not_exist_is_an_error_and_no_request():
         assert sandbox.stats()["requests"] == 0
 
 
-async def test_a_filter_that_matches_nothing_ends_at_once():
-    async with shop() as (sandbox, cj):
+async def test_a_filter_that_matches_nothing_ends_soon():
+    async with shop(client={"clock": LeapingClock()}) as (sandbox, cj):
         walked = walk(cj, product_sku="no such sku")
         assert [product async for product in walked] == []
         assert walked.report.proved
         assert walked.report.delivered == walked.report.lower_bound == 0
-        assert sandbox.stats()["requests"] <= 2  # an empty answer is asked for again
+        assert sandbox.stats()["requests"] == 3  # twice it is given time to know better
+
+
+async def test_a_whole_catalogue_that_is_empty_for_a_moment_is_not_taken_to_be_empty():
+    clock = LeapingClock()
+    async with shop(300, client={"clock": clock}, faults=NOTHING_TWICE) as (_, cj):
+        assert len(await pids(cj)) == 300
+    assert clock.ahead == 4
 
 
 async def test_a_walk_is_walked_once():
