@@ -27,10 +27,10 @@ def objections(model: type[Model], rows: Collection[Any]) -> dict[int, Fault | s
     found: dict[int, Fault | str] = {}
     if not rows:
         return found
-    for get, kind, wired in _columns(model):
-        if kind.known and kind.known.issuperset(map(get, rows)):
+    for column_of, kind, wired in _columns(model):
+        column = column_of(rows)
+        if kind.known.issuperset(column):
             continue
-        column = list(map(get, rows))
         if kind.check is not None and not kind.check(column):
             for place, value in enumerate(column):
                 if (reason := kind.fault(value)) is not None:
@@ -55,17 +55,24 @@ def _by_wire(model: type[Model]) -> dict[str, Field]:
 
 
 _Get = Callable[[Any], Any]
+_GetColumn = Callable[[Collection[Any]], list[Any]]
 
 
 @cache
-def _columns(model: type[Model]) -> list[tuple[_Get, Kind, str]]:
+def _columns(model: type[Model]) -> list[tuple[_GetColumn, Kind, str]]:
     """The columns in which something could be unreadable although the decoder took it, and their names on the wire."""
     return [
-        (attrgetter(slot), field.kind, wired)
+        (_column(slot), field.kind, wired)
         for field in model.__model_fields__.values()
         for slot, wired in zip(field.slots, field.wires, strict=True)
         if field.kind.check is not None
     ]
+
+
+def _column(slot: str) -> _GetColumn:
+    """Reads that slot of many rows; written out, since Python finds a slot that it knows by name four times as fast."""
+    read: _GetColumn = eval(f"lambda rows: [row.{slot} for row in rows]")  # noqa: S307 - our own names
+    return read
 
 
 @cache
