@@ -32,4 +32,4 @@ class Cursor(Struct, frozen=True):
         try:
             return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=cls)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ParameterError(f"cursor: not one that this library wrote ({error})") from None
+            raise ParameterError(f"`cursor`: not one that this library wrote ({error})") from None

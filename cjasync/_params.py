@@ -221,22 +221,27 @@ def encode(
             param = params[name]
             encoded[param.wire] = param.encode(value, zone)
         except Bad as bad:
-            raise ParameterError(f"{name}: {bad}", endpoint=endpoint) from None
+            raise ParameterError(f"`{name}`: {bad}", endpoint=endpoint) from None
         except KeyError:
-            raise ParameterError(f"{name}: no such parameter", endpoint=endpoint) from None
+            raise ParameterError(f"`{name}`: no such parameter", endpoint=endpoint) from None
     if len(encoded) < len(params):
-        missing = [name for name, param in params.items() if param.required and param.wire not in encoded]
+        missing = [_named(name) for name, param in params.items() if param.required and param.wire not in encoded]
         if missing:
             raise ParameterError(f"{', '.join(missing)}: must be given", endpoint=endpoint)
     return encoded
+
+
+def _named(name: str) -> str:
+    """A parameter as errors speak of it: the command line finds it by the backticks, and says its option."""
+    return f"`{name}`"
 
 
 def exactly_one(names: Sequence[str], given: Mapping[str, Any], *, endpoint: str) -> None:
     """CJ's three-way choices: one of them, and only one."""
     chosen = [name for name in names if given.get(name) is not None]
     if len(chosen) != 1:
-        got = f"got {' and '.join(chosen)}" if chosen else "got none"
-        raise ParameterError(f"give exactly one of {', '.join(names)}; {got}", endpoint=endpoint)
+        got = f"got {' and '.join(map(_named, chosen))}" if chosen else "got none"
+        raise ParameterError(f"give exactly one of {', '.join(map(_named, names))}; {got}", endpoint=endpoint)
 
 
 def ordered(names: tuple[str, str], low: JsonScalar | None, high: JsonScalar | None, *, endpoint: str) -> None:
@@ -251,4 +256,4 @@ def ordered(names: tuple[str, str], low: JsonScalar | None, high: JsonScalar | N
     except InvalidOperation:
         wrong = str(low) > str(high)
     if wrong:
-        raise ParameterError(f"{names[0]} {low!r} is above {names[1]} {high!r}", endpoint=endpoint)
+        raise ParameterError(f"`{names[0]}` {low!r} is above `{names[1]}` {high!r}", endpoint=endpoint)

@@ -73,20 +73,20 @@ class Verdict(Struct, frozen=True):
 def check_base_url(url: str, *, allow_http: bool = False) -> str:
     """A base URL without its trailing slash. Plain http would send the token in the clear, except to this machine."""
     if not isinstance(url, str):
-        raise ConfigError(f"base_url must be text, not {type(url).__name__}")
+        raise ConfigError(f"`base_url` must be text, not {type(url).__name__}")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"base_url is not a URL: {error}") from None
+        raise ConfigError(f"`base_url` is not a URL: {error}") from None
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigError("base_url must not hold a user, password, query or fragment")
+        raise ConfigError("`base_url` must not hold a user, password, query or fragment")
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"base_url must begin with https:// (or http:// for this machine), not {url!r}")
+        raise ConfigError(f"`base_url` must begin with https:// (or http:// for this machine), not {url!r}")
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise ConfigError(f"base_url {url!r} holds characters that a URL cannot; write them percent-encoded")
+        raise ConfigError(f"`base_url` {url!r} holds characters that a URL cannot; write them percent-encoded")
     if parts.scheme == "http" and not allow_http and not _is_this_machine(host):
-        raise ConfigError(f"base_url {url!r} would send the token unencrypted; use https, or pass allow_http=True")
+        raise ConfigError(f"`base_url` {url!r} would send the token unencrypted; use https, or give `allow_http=True`")
     return url.rstrip("/")
 
 

@@ -95,7 +95,7 @@ class CJClient:
             hooks = (*hooks, start_log())
         credential = config.api_key or config.access_token
         if credential is None or not credential:
-            raise ConfigError("no credentials: give api_key or access_token, or set CJ_API_KEY or CJ_ACCESS_TOKEN")
+            raise ConfigError("no credentials: give `api_key` or `access_token`, or set CJ_API_KEY or CJ_ACCESS_TOKEN")
         self.config = config
         self._clock = clock
         self._session = session
@@ -210,7 +210,7 @@ class CJClient:
             arguments: further parameters, the same for all.
         """
         if concurrency is not None and concurrency < 1:
-            raise ConfigError(f"concurrency must be 1 or more, not {concurrency}")
+            raise ConfigError(f"`concurrency` must be 1 or more, not {concurrency}")
         limit = self._services.concurrency if concurrency is None else lambda: concurrency
         return run_bulk(method, keys, key=key, concurrency=limit, ordered=ordered, arguments=arguments)
 

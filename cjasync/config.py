@@ -77,7 +77,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         told: Any = self.costs
         costs: Any = dict(told) if isinstance(told, Mapping) else None
         if costs is None or not all(isinstance(cost, int) and cost >= 0 for cost in costs.values()):
-            raise ConfigError(f"Plan.costs must map paths to points of 0 or more, not {told!r}")
+            raise ConfigError(f"`Plan.costs` must map paths to points of 0 or more, not {told!r}")
         msgspec.structs.force_setattr(self, "costs", costs)
 
     @classmethod
@@ -132,7 +132,7 @@ class RequestOptions(Struct, frozen=True, kw_only=True):
         _check("retries", self.retries, whole=True, zero=True)
         _check("max_wait", self.max_wait, "any wait", zero=True)
         if self.priority not in ("interactive", "background"):
-            raise ConfigError(f"priority must be interactive or background, not {self.priority!r}")
+            raise ConfigError(f"`priority` must be interactive or background, not {self.priority!r}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -180,15 +180,15 @@ class Settings(Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, name, _secret(name, getattr(self, name)))
         for name, kind in (("plan", Plan), ("options", RequestOptions), ("zone", tzinfo), ("day_zone", tzinfo)):
             if not isinstance(getattr(self, name), kind):
-                raise ConfigError(f"{name} must be a {kind.__name__}, not {getattr(self, name)!r}")
+                raise ConfigError(f"`{name}` must be a {kind.__name__}, not {getattr(self, name)!r}")
         for name in ("connections", "max_body", "max_ratio", "max_depth"):
             _check(name, getattr(self, name), whole=True)
         _check("grace", self.grace, zero=True)
         if self.on_exhausted not in ("raise", "wait"):
-            raise ConfigError(f"on_exhausted must be raise or wait, not {self.on_exhausted!r}")
+            raise ConfigError(f"`on_exhausted` must be raise or wait, not {self.on_exhausted!r}")
         _check("background_reserve", self.background_reserve, zero=True)
         if self.background_reserve >= 1:
-            raise ConfigError(f"background_reserve must be below 1, not {self.background_reserve!r}")
+            raise ConfigError(f"`background_reserve` must be below 1, not {self.background_reserve!r}")
 
     def __repr__(self) -> str:
         shown = (f"{name}={without_password(getattr(self, name))!r}" for name in self.__struct_fields__)
@@ -249,7 +249,7 @@ def _check(name: str, value: Any, none: str = "", *, whole: bool = False, zero: 
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not number or (isinstance(value, float) and not math.isfinite(value)) or value < 0 or (value == 0 and not zero):
         kind = f"a {'whole ' if whole else ''}number {'of 0 or more' if zero else 'above 0'}"
-        raise ConfigError(f"{name} must be {kind}{f', or None for {none}' if none else ''}; not {value!r}")
+        raise ConfigError(f"`{name}` must be {kind}{f', or None for {none}' if none else ''}; not {value!r}")
 
 
 def _secret(name: str, value: Any) -> Secret | None:
@@ -258,10 +258,10 @@ def _secret(name: str, value: Any) -> Secret | None:
         return None
     text = value.reveal() if isinstance(value, Secret) else value
     if not isinstance(text, str):
-        raise ConfigError(f"{name} must be text, not {type(text).__name__}")
+        raise ConfigError(f"`{name}` must be text, not {type(text).__name__}")
     text = text.strip()
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ConfigError(f"{name} holds a blank, a line break or another character that none of CJ's has")
+        raise ConfigError(f"`{name}` holds a blank, a line break or another character that none of CJ's has")
     return Secret(text)
 
 

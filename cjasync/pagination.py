@@ -82,7 +82,7 @@ class Pager(Generic[T]):
             return cls(engine, endpoint, Cursor(endpoint.path, filters, int(params.get(paging.page, 1)), size))
         cursor = Cursor.parse(cursor) if isinstance(cursor, str) else cursor
         if cursor.path != endpoint.path or (filters and filters != cursor.params):
-            raise ParameterError("cursor: belongs to another question; give the cursor alone", endpoint=endpoint.path)
+            raise ParameterError("`cursor`: belongs to another question; give the cursor alone", endpoint=endpoint.path)
         return cls(engine, endpoint, cursor)
 
     @property
@@ -93,7 +93,7 @@ class Pager(Generic[T]):
     def concurrently(self, pages: int) -> Pager[T]:
         """The same listing with that many pages in flight (default: what rate times latency needs, at least 2)."""
         if pages < 1:
-            raise ParameterError(f"concurrency must be 1 or more, not {pages}", endpoint=self._endpoint.path)
+            raise ParameterError(f"`concurrency` must be 1 or more, not {pages}", endpoint=self._endpoint.path)
         return Pager(self._engine, self._endpoint, self._start, pages)
 
     def __await__(self) -> Generator[Any, Any, Page[T]]:

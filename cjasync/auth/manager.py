@@ -140,7 +140,7 @@ class TokenManager:
         Errors as of `get`; ConfigError without an API key.
         """
         if self._authenticate is None:
-            raise ConfigError("a login needs an API key: pass api_key=, or set CJ_API_KEY")
+            raise ConfigError("a login needs an API key: give `api_key`, or set CJ_API_KEY")
         give_up = self._give_up(max_wait)
         while (tokens := await self._shared("login", self._log_in_now, give_up)) is None:
             pass

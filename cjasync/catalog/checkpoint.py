@@ -108,7 +108,9 @@ class Checkpoint:
                     head = file.read(_HEAD)
         whole = head[68:72] == _KIND.to_bytes(4, "big")
         if head and not whole and (len(head) == _HEAD or not _MAGIC.startswith(head[: len(_MAGIC)])):
-            raise CheckpointError(f"{path} is no checkpoint; give another file")
+            raise CheckpointError(
+                f"{path} is no checkpoint, and is not deleted: move it away yourself, or choose another file"
+            )
         if fresh:
             self._remove(path)
         elif head and not whole:
@@ -292,10 +294,10 @@ class Checkpoint:
             raise self._refused(f"is damaged or no checkpoint ({error})") from None
 
     def _refused(self, why: str) -> CheckpointError:
-        return CheckpointError(f"{self.path} {why}; start anew with fresh=True (--fresh), or give another file")
+        return CheckpointError(f"{self.path} {why}; start anew with `fresh=True`, or choose another file")
 
     def _in_use(self) -> CheckpointError:
-        return CheckpointError(f"{self.path} is in use by another walk; wait for it, or give another file")
+        return CheckpointError(f"{self.path} is in use by another walk; wait for it, or choose another file")
 
 
 def _encode(value: Any) -> bytes:

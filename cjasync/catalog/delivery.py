@@ -124,7 +124,7 @@ def held_by(sink: Any, standing: Standing) -> int:
         return seq_of(sink.token, standing.name if standing.going else None, where)
     if taken:
         raise CheckpointError(
-            f"the checkpoint knows of rows written to {where}, and they are gone; start anew with fresh=True (--fresh)"
+            f"the checkpoint knows of rows written to {where}, and they are gone; start anew with `fresh=True`"
         )
     return 0
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from cjasync._endpoint import Endpoint
 from cjasync._params import encode, ordered
 from cjasync.catalog.planning.question import MAX_INVENTORY, MAX_PRICE, Region
 from cjasync.errors import ParameterError
@@ -72,16 +73,25 @@ def read_filters(given: Mapping[str, Any], *, base_url: str, zone: tzinfo, detai
             near = get_close_matches(name, Filters.__annotations__, 1)
             raise TypeError(f"walk: there is no filter {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         if name in _PAGING:
-            raise ParameterError(f"{name}: the walk turns the pages itself", endpoint=LIST.path)
+            raise ParameterError(f"`{name}`: the walk turns the pages itself", endpoint=LIST.path)
     encoded = encode(LIST.params, given, endpoint=LIST.path, zone=zone)
     for low, high in LIST.ranges:
         ordered((low, high), *(encoded.get(LIST.params[end].wire) for end in (low, high)), endpoint=LIST.path)
-    question: dict[str, Any] = {"path": LIST.path, "host": urlsplit(base_url).hostname, "filters": encoded}
-    if details is not None:
-        question["with"] = details
-    name = msgspec.json.encode(question, order="sorted").decode()
+    name = name_question(LIST, encoded, base_url=base_url, details=details)
     taken = {param: encoded.pop(LIST.params[param].wire, None) for param in _OF_THE_PLANNER}
     return Wanted(encoded, _region(taken, zone), details, name)
+
+
+def name_question(
+    endpoint: Endpoint[Any], encoded: Mapping[str, Any], *, base_url: str, details: Details | None = None
+) -> str:
+    """A question as text, equal for equal questions: of whom, and with which parameters."""
+    told = {name: encoded[param.wire] for name, param in endpoint.params.items() if param.wire in encoded}
+    if details is not None:
+        told["with_"] = details
+    shown = ", ".join(f"`{name}={msgspec.json.encode(value).decode()}`" for name, value in sorted(told.items()))
+    host = urlsplit(base_url).hostname
+    return f"{endpoint.path} of {host}" + (f" with {shown}" if shown else "")
 
 
 _OF_THE_PLANNER = (

@@ -15,6 +15,6 @@ def seq_of(token: bytes, walk: str | None, where: object) -> int:
     name, _, seq = token.decode(errors="replace").partition(":")
     if name != walk or not seq.isdecimal():
         raise CheckpointError(
-            f"{where} is of another walk than this checkpoint; start anew with fresh=True (--fresh) for both"
+            f"{where} is of a walk that this checkpoint knows nothing of; start anew with `fresh=True` for both"
         )
     return int(seq)

@@ -70,7 +70,7 @@ def walk(
     """
     wanted = read_filters(filters, base_url=cj.config.base_url, zone=cj.config.zone, details=with_)
     if not 0 < details_share < 1:
-        raise ConfigError(f"details_share must be above 0 and below 1, not {details_share!r}")
+        raise ConfigError(f"`details_share` must be above 0 and below 1, not {details_share!r}")
     path = None if checkpoint is None else Path(checkpoint)
     return Walk(cj, wanted, checkpoint=path, fresh=fresh, wait=wait, share=details_share)
 
@@ -92,7 +92,6 @@ class Walk:
         self.question = wanted.name
         self._window_pages = max(LEAST_PAGES, (cj.config.plan.list_window or DEFAULT_WINDOW) // 200)
         self._wanted = wanted
-        self._path = checkpoint
         self._asker = Asker(cj.engine, wanted, wait=wait)
         kept = cj.config.background_reserve if cj.options.priority == "background" else 0.0
         self._bursts = Bursts(self._asker, LIST, kept=kept)
@@ -119,7 +118,7 @@ class Walk:
 
     async def _one_by_one(self) -> AsyncGenerator[ListedProduct, None]:
         if self._turns is not None:
-            raise ConfigError("with_ makes two kinds of rows: take them by `into` or `batches`")
+            raise ConfigError("`with_` makes two kinds of rows: take them by `into` or `batches`")
         try:
             self._check_new()
             while (delivery := await self._next()) is not None:
@@ -169,16 +168,11 @@ class Walk:
 
     async def _next(self) -> Delivery | None:
         """The next delivery, or None at the end; what works for it begins with the first."""
-        try:
-            if self._work is None:
-                self._work = await self._begin()
-            if (arrival := await self._staging.next()) is not None:
-                return self._delivery(arrival)
-            await self._work
-        except QuotaExhaustedError as error:
-            where = f"the checkpoint {self._path}" if self._path else "a checkpoint, if it is given one"
-            error.args = (f"{error.message}; the same walk goes on from {where}",)
-            raise
+        if self._work is None:
+            self._work = await self._begin()
+        if (arrival := await self._staging.next()) is not None:
+            return self._delivery(arrival)
+        await self._work
         self._exhausted = True
         return None
 

@@ -65,6 +65,7 @@ async def demo(
     from cjasync.cli.job import Job
     from cjasync.sandbox import SandboxProcess
 
+    common.refuse_access("the demo asks an embedded CJ, which it starts itself")
     plan = common.limited(PLAN)
     common.err.print(f"Starting an embedded CJ with {products:,} products ...")
     async with SandboxProcess(products=products, seed=seed, plan=plan, list_window=plan.list_window) as running:

@@ -64,7 +64,7 @@ async def doctor(
                 report = await _drift(cj)
                 checks.append(Check(step, True, f"{_fields(len(report.changes))} not as the models expect"))
     except CJError as error:
-        checks.append(Check(step, False, in_words(error)))
+        checks.append(Check(step, False, in_words(error, common.names)))
         code = exit_code(error)
     if common.json:
         told = {"ok": code == DONE, "version": __version__, "checks": checks}

@@ -1,14 +1,16 @@
 """How a command ends: exit codes, and errors in words.
 
-0 done. 2 something to put right on this side: an option, a setting, a file. 3 authentication. 4 a quota is used up.
-5 CJ or the way to it. 130 interrupted.
+0 done. 2 something to put right in what was asked: an option, a setting, a file. 3 authentication. 4 a quota is used
+up. 5 CJ, the way to it, or the ledger of the limits. 130 interrupted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
+from cjasync.cli.flags import in_flags
 from cjasync.errors import (
     APIError,
     AuthError,
@@ -19,14 +21,13 @@ from cjasync.errors import (
     ParameterError,
     QuotaExhaustedError,
     RateLimitedError,
-    StoreError,
     TooManyAccountsError,
     WaitTooLongError,
 )
 
 DONE, USAGE, AUTH, QUOTA, FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
-_OURS = (ConfigError, OutputError, CheckpointError, StoreError, TooManyAccountsError)
+_OURS = (ConfigError, OutputError, CheckpointError, TooManyAccountsError)
 
 
 class NoCredentialsError(ConfigError):
@@ -55,15 +56,16 @@ def goes_on_at(error: CJError) -> datetime | None:
             return None
 
 
-def in_words(error: CJError) -> str:
-    """What happened, and where."""
+def in_words(error: CJError, options: Collection[str]) -> str:
+    """What happened, and where; for a command that has these `options`."""
     told = str(error)
-    return told if error.endpoint is None or error.endpoint in told else f"{told} ({error.endpoint})"
+    return in_flags(told if error.endpoint is None or error.endpoint in told else f"{told} ({error.endpoint})", options)
 
 
-def as_json(error: CJError) -> dict[str, Any]:
+def as_json(error: CJError, options: Collection[str]) -> dict[str, Any]:
     """An error as `--json` prints it."""
-    told: dict[str, Any] = {"error": type(error).__name__, "message": in_words(error), "exit_code": exit_code(error)}
+    words, code = in_words(error, options), exit_code(error)
+    told: dict[str, Any] = {"error": type(error).__name__, "message": words, "exit_code": code}
     if isinstance(error, APIError):
         told["code"] = error.code
     if (at := goes_on_at(error)) is not None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
+from cjasync.cli.flags import flag
 from cjasync.errors import ParameterError
 from cjasync.resources.products import Products
 
@@ -47,9 +48,7 @@ def options() -> list[inspect.Parameter]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[
-                str | None, typer.Option("--" + name.replace("_", "-"), help=text, metavar=shown, rich_help_panel=panel)
-            ],
+            annotation=Annotated[str | None, typer.Option(flag(name), help=text, metavar=shown, rich_help_panel=panel)],
         )
         for name, (text, shown, panel) in made.items()
     ]
@@ -64,7 +63,7 @@ def read(api: str, given: Mapping[str, str | None]) -> dict[str, Any]:
             continue
         if name not in types:
             other = "list" if api == "list_v2" else "list_v2"
-            raise ParameterError(f"--{name.replace('_', '-')} is a filter of --api {other}, not of {api}")
+            raise ParameterError(f"{flag(name)} is a filter of --api {other}, not of {api}")
         told[name] = _value(name, text, types[name])
     return told
 
@@ -74,7 +73,7 @@ def _value(name: str, text: str, annotation: Any) -> Any:
     kinds = list(_leaves(annotation))
     if bool in kinds:
         if text.lower() not in _YES_NO:
-            raise ParameterError(f"--{name.replace('_', '-')}: expected yes or no, got {text!r}")
+            raise ParameterError(f"{flag(name)}: expected yes or no, got {text!r}")
         return _YES_NO[text.lower()]
     if any(map(_is_list, kinds)):
         return [item.strip() for item in text.split(",")]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct
 from rich.console import Console
 
+from cjasync._endpoint import Endpoint
+from cjasync._params import encode
+from cjasync.catalog.filters import name_question
 from cjasync.catalog.sinks import open_sink
 from cjasync.cli.progress import shown
 from cjasync.cli.source import PagerSource
@@ -22,10 +24,11 @@ from cjasync.client import CJClient
 from cjasync.errors import OutOfReachError, ParameterError
 from cjasync.models.product import ListedProduct, SearchProduct
 from cjasync.pagination import Page, Pager
+from cjasync.resources._product_endpoints import LIST, LIST_V2
 
 Api = Literal["list", "list_v2"]
 MODELS: dict[str, Any] = {"list": ListedProduct, "list_v2": SearchProduct}
-PATHS: dict[str, str] = {"list": "product/list", "list_v2": "product/listV2"}
+ENDPOINTS: dict[str, Endpoint[Any]] = {"list": LIST, "list_v2": LIST_V2}
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -76,7 +79,7 @@ class Job(Struct, frozen=True, kw_only=True):
     @property
     def path(self) -> str:
         """CJ's path of the listing."""
-        return PATHS[self.api]
+        return ENDPOINTS[self.api].path
 
     def pager(self, cj: CJClient, cursor: str | None = None) -> Pager[Any]:
         """The listing, from its first page or from a cursor on. ParameterError for filters that CJ does not take."""
@@ -102,7 +105,9 @@ class Job(Struct, frozen=True, kw_only=True):
             return await self._walk(cj, tally, console)
         if self.with_ is not None:
             raise ParameterError("--with is for a walk over product/list, without paging and order of your own")
-        question = self._question(cj.config.base_url)
+        settings, endpoint = cj.config, ENDPOINTS[self.api]
+        encoded = encode(endpoint.params, self.filters, endpoint=endpoint.path, zone=settings.zone)
+        question = name_question(endpoint, encoded, base_url=settings.base_url)
         async with await open_sink(self.out, MODELS[self.api], question=question, fresh=self.fresh) as sink:
             tally.sinks.append(sink)
             tally.earlier = sink.rows
@@ -148,10 +153,3 @@ class Job(Struct, frozen=True, kw_only=True):
             file=str(self.out),
             **facts,
         )
-
-    def _question(self, base_url: str) -> str:
-        """Names what is asked, and of whom: a partial file of one question is never continued with another."""
-        host = urlsplit(base_url).hostname or ""
-        where = "sandbox" if host in ("localhost", "::1") or host.startswith("127.") else host
-        asked = sorted((name, str(value)) for name, value in self.filters.items())
-        return f"{where} {self.path}?{urlencode(asked)}".rstrip("?")

@@ -12,8 +12,10 @@ from msgspec import Struct
 from rich.console import Console
 
 from cjasync.cli.endings import NoCredentialsError
+from cjasync.cli.flags import flag
 from cjasync.client import CJClient
 from cjasync.config import Plan, Settings, read_limit
+from cjasync.errors import ConfigError
 
 _ACCESS = "Access"
 _LIMITS = "Limits"
@@ -22,7 +24,7 @@ _PIPE_WIDTH = 200
 
 
 class Common(Struct, frozen=True):
-    """The common options as they were given."""
+    """The common options as they were given; `names`: those of all options that the command has."""
 
     base_url: Annotated[
         str | None,
@@ -79,6 +81,14 @@ class Common(Struct, frozen=True):
         bool, typer.Option("--quiet", "-q", help="Print nothing but the result.", rich_help_panel=_PRINTING)
     ] = False
 
+    names: frozenset[str] = frozenset()
+
+    def refuse_access(self, why: str) -> None:
+        """ConfigError for options that say which CJ to ask, and as whom, where a command starts a CJ of its own."""
+        for name in ("base_url", "access_token", "api_key", "quota_url"):
+            if getattr(self, name) is not None:
+                raise ConfigError(f"{flag(name)} has no meaning here: {why}")
+
     def settings(self, **more: Any) -> Settings:
         """Settings from the environment or a profile, overridden by the options."""
         settings = Settings.from_env(base_url=self.base_url, quota=self.quota_url, **more)
@@ -100,7 +110,7 @@ class Common(Struct, frozen=True):
             "daily_points": self.daily_points,
         }
         limits = {
-            name: read_limit(f"--{name.replace('_', '-')}", text) for name, text in told.items() if text is not None
+            name: read_limit(flag(name), text) for name, text in told.items() if text is not None
         }
         if self.plan is not None:  # which says nothing about the user's own limits
             own = {"daily_calls": plan.daily_calls, "daily_points": plan.daily_points}

@@ -12,12 +12,13 @@ import typer
 
 from cjasync.cli import filters
 from cjasync.cli.endings import FAILED, INTERRUPTED, as_json, exit_code
+from cjasync.cli.flags import flag
 from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json, tell
 from cjasync.cli.tally import Tally
 from cjasync.cli.words import counted, duration, safe
 from cjasync.client import CJClient
-from cjasync.errors import CJError, ConfigError, OutOfReachError
+from cjasync.errors import CheckpointError, CJError, ConfigError, OutOfReachError
 from cjasync.resources import endpoints
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ async def pull(
     except asyncio.CancelledError:
         _broken_off(common, job, tally, None)
         raise
-    show(common, result, tally)
+    show(common, job, result, tally)
     return None if result.complete or incomplete_ok else FAILED
 
 
@@ -104,27 +105,34 @@ pull.__dict__["__signature__"] = inspect.Signature(
 )
 
 
-def show(common: Common, result: Result, tally: Tally) -> None:
+def show(common: Common, job: Job, result: Result, tally: Tally) -> None:
     """The summary of a pull that is complete."""
     if common.json:
         print_json(result)
         return
     common.out.print(f"[bold green]{counted(result.unique, 'product')}[/] in [bold]{safe(result.file)}[/]")
+    calls = ", ".join(f"{number:,} {path}" for path, number in tally.calls.most_common())
     common.out.print(
-        f"{counted(result.pages, 'page')}, {counted(result.requests, 'request')} ({result.refused:,} refused, "
-        f"{result.retried:,} retried), {counted(result.points, 'point')}, {duration(result.seconds)}"
+        f"{counted(result.requests, 'request')} ({calls}; "
+        f"{result.refused:,} refused, {result.retried:,} retried), {counted(result.points, 'point')}, "
+        f"{duration(result.seconds)}"
     )
     if result.walk is not None and result.walk["proved"]:
         walk = result.walk
         proofs = "1 window proves" if walk["windows"] == 1 else f"{walk['windows']:,} windows prove"
+        in_all = f" in {walk['runs']} runs" if walk["runs"] > 1 else ""
         common.out.print(
             f"Complete, as {proofs}: CJ counted {walk['total_before']:,} before and "
-            f"{walk['total_after']:,} after; {walk['requests']:,} requests where {walk['lower_bound']:,} are the least"
+            f"{walk['total_after']:,} after; {counted(walk['requests'], 'request')} for pages"
+            f"{in_all}, where {walk['lower_bound']:,} are the least"
         )
     elif result.walk is not None:
         note(common, f"not proved to be complete: {'; '.join(result.walk['reasons'])}")
     elif result.products > result.unique:
         note(common, f"{result.products - result.unique:,} rows came again; the newest row of each product stays")
+    if not result.products and job.filters:
+        filters = ", ".join(map(flag, job.filters))
+        note(common, f"no product matches: look at {filters} (for an id that it does not know, CJ says the same)")
     if result.unreachable:
         note(common, f"{result.unreachable:,} products that match are out of reach; narrower filters would show them")
     if first := tally.first_skipped:
@@ -140,7 +148,7 @@ def _broken_off(common: Common, job: Job, tally: Tally, error: CJError | None) -
         told = (
             {"error": "Interrupted", "message": "interrupted", "exit_code": INTERRUPTED}
             if error is None
-            else as_json(error)
+            else as_json(error, common.names)
         )
         rows = kept[0].committed if kept else 0
         print_json({**told, "products": rows, "partial": str(kept[0].partial) if kept else None})
@@ -149,12 +157,14 @@ def _broken_off(common: Common, job: Job, tally: Tally, error: CJError | None) -
         common.loud.print("[bold]Interrupted.[/]")
     else:
         tell(common, error)
-    again = "the same command without --fresh" if job.fresh else "the same command"
+    again = "the same command without --fresh goes on there" if job.fresh else "the same command goes on there"
     if isinstance(error, OutOfReachError):
-        again += " and --incomplete-ok makes the file of them; it"
+        again = "the same command and --incomplete-ok makes the file of them"
+    if isinstance(error, CheckpointError):
+        again = "--fresh deletes them"
     for sink in kept:
         what = "products are" if sink is kept[0] else "rows are"
-        common.loud.print(f"{sink.committed:,} {what} safe in {safe(sink.partial)}; {again} goes on there.")
+        common.loud.print(f"{sink.committed:,} {what} safe in {safe(sink.partial)}; {again}.")
         if hint := hint_for(sink.path, sink.partial):
             common.loud.print(safe(hint))
 

@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from cjasync.cli.endings import DONE, INTERRUPTED, as_json, exit_code, goes_on_at, in_words
+from cjasync.cli.flags import in_flags
 from cjasync.cli.options import Common
 from cjasync.cli.words import moment, safe
 from cjasync.errors import CJError
@@ -32,11 +33,13 @@ def as_command(command: Callable[..., Any]) -> Callable[..., None]:
     common = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=defaults[name])
         for name, annotation in inspect.get_annotations(Common, eval_str=True).items()
+        if name != "names"
     ]
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        chosen = Common(**{name: given.pop(name) for name in defaults})
+        names = frozenset(given)
+        chosen = Common(**{parameter.name: given.pop(parameter.name) for parameter in common}, names=names)
         raise typer.Exit(_run(command, chosen, given))
 
     run.__dict__["__signature__"] = inspect.Signature([*own, *common])
@@ -48,7 +51,7 @@ def _run(command: Callable[..., Any], common: Common, given: dict[str, Any]) -> 
     # Schedulers and containers end a job with SIGTERM: it may save what it has, as at Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: note(common, str(message))
+        warnings.showwarning = lambda message, *_: note(common, in_flags(str(message), common.names))
         try:
             code: int | None = asyncio.run(command(common, **given)) if _is_async(command) else command(common, **given)
         except CJError as error:
@@ -71,9 +74,9 @@ def note(common: Common, text: str) -> None:
 def tell(common: Common, error: CJError) -> None:
     """What went wrong, where, and when it can go on."""
     if common.json:
-        print_json(as_json(error))
+        print_json(as_json(error, common.names))
         return
-    common.loud.print(f"[bold red]error:[/] {safe(in_words(error))}")
+    common.loud.print(f"[bold red]error:[/] {safe(in_words(error, common.names))}")
     if (at := goes_on_at(error)) is not None:
         common.loud.print(f"It can go on at {moment(at)}.")
 

@@ -30,6 +30,7 @@ async def sandbox(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    common.refuse_access("the sandbox is asked, and asks nobody")
     plan = common.settings().plan
     common.err.print(f"Making {products:,} products ...")
     async with Sandbox(port=port, products=products, seed=seed, latency=latency, shape=shape, plan=plan) as running:

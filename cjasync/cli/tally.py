@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ class Tally:
     """Counters of one run. `hook` goes to the client; `rows` are told by whoever writes them.
 
     products: rows of this run, after `earlier` ones of a run that is continued; total: as CJ counts them.
-    points: spent by this run, from what each answered call costs.
+    calls: requests sent, by path. points: spent by this run, from what each answered call costs.
     points_left: what the day has left. limits_need: seconds that the limits make the rest take, at least.
     waiting_until: it sleeps until a budget has more. sinks: the files that are written.
     """
@@ -34,7 +34,7 @@ class Tally:
         self.earlier = 0
         self.products = 0
         self.pages = 0
-        self.requests = 0
+        self.calls: Counter[str] = Counter()
         self.refused = 0
         self.retried = 0
         self.points = 0
@@ -53,7 +53,7 @@ class Tally:
         """Listen to the client."""
         match event:
             case hooks.Attempt():
-                self.requests += 1
+                self.calls[event.endpoint] += 1
                 self._sent.append(time.monotonic())
             case hooks.Refused():
                 self.refused += 1
@@ -69,6 +69,11 @@ class Tally:
         self.skipped += len(skipped)
         self.first_skipped = self.first_skipped or (skipped[0] if skipped else None)
         self.total = total
+
+    @property
+    def requests(self) -> int:
+        """All that were sent."""
+        return self.calls.total()
 
     @property
     def requests_left(self) -> int | None:

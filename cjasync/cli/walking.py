@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 
 from cjasync.catalog import Walk, WalkReport, walk
+from cjasync.catalog.delivery import held_by
 from cjasync.catalog.details import DETAILS
 from cjasync.catalog.sinks import open_sink
 from cjasync.catalog.tally import Tally as WalkTally
@@ -92,6 +93,9 @@ async def _into(
         standing = await catalogue.open()
         earlier = standing.tally if standing.going else WalkTally()
         tally.earlier = earlier.delivered
+        if standing.state != "closing":  # before it is said that it goes on, as the walk itself will look
+            for each in tally.sinks:
+                held_by(each, standing)
         if sink.token is not None:
             console.print(going_on(sink.partial, sink.rows), markup=False)
         elif standing.going:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
-from cjasync.errors import StoreError
-from cjasync.quota.places import shared_disk
+from cjasync.errors import ConfigError, StoreError
+from cjasync.quota.places import default_path, shared_disk
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,7 +24,7 @@ VERSION = 2
 OPEN_SECONDS = 10.0  # for opening, which may wait
 SPIN_SECONDS = 0.001  # for a transaction; SQLite's own waiting starves some and keeps the event loop
 NAP_SECONDS = 0.00005
-_ADVICE = 'quota="memory" needs no file and holds for one process; quota="sqlite:///path" names another one'
+_ADVICE = '`quota="memory"` needs no file and holds for one process; `quota="sqlite:///path"` names another one'
 
 
 class Database:
@@ -48,7 +48,10 @@ class Database:
         return self._db is not None
 
     def connect(self, prepare: Callable[[sqlite3.Connection], None]) -> None:
-        """Open or create the file, readable for its owner only, and `prepare` it under the lock. Raises StoreError."""
+        """Open or create the file, readable for its owner only, and `prepare` it under the lock.
+
+        Raises StoreError, and ConfigError where the folder of a named file does not exist.
+        """
         import sqlite3
 
         if (kind := shared_disk(self.path)) is not None:
@@ -57,7 +60,12 @@ class Database:
                 "share a redis:// store, or name a file on a disk of this machine"
             )
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path == default_path():
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            elif not self.path.parent.is_dir():
+                raise ConfigError(
+                    f"the folder {self.path.parent} for the quota database does not exist; create it first"
+                )
             with contextlib.suppress(FileExistsError):  # opened and closed, all this process's locks on it would go
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
         except OSError as error:

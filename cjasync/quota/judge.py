@@ -14,9 +14,9 @@ from cjasync.quota.state import Blocked, NotBefore
 
 NOISE = 0.001  # seconds that sums of clocks may be beside what they mean
 _LIFTED_BY = {
-    "calls": "daily_calls=None in the plan (--daily-calls none)",
-    "points": "daily_points=None in the plan (--daily-points none)",
-    "sourcing": "sourcing_daily=None in the plan",
+    "calls": "`Plan(daily_calls=None)`",
+    "points": "`Plan(daily_points=None)`",
+    "sourcing": "`Plan(sourcing_daily=None)`",
 }
 
 
@@ -55,7 +55,7 @@ class Judge:
         elif verdict.bucket.endswith(":accounts"):
             raise TooManyAccountsError(
                 f"{verdict.used} other accounts were used from this IP address and CJ allows {verdict.limit} in all; "
-                "accounts_per_ip=None in the plan (--accounts-per-ip none) lifts that",
+                "`Plan(accounts_per_ip=None)` lifts that",
                 limit=verdict.limit,
                 frees_at=self._second(verdict.resets_at),
             )

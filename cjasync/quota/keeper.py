@@ -23,6 +23,6 @@ class Keeper:
             if self._loop is not None and self._loop.is_running():
                 raise StoreError(
                     "this quota store is used by an event loop in another thread; give each thread a store of its own, "
-                    'which may be the same file: quota="sqlite"'
+                    'which may be the same file: `quota="sqlite"`'
                 )
             self._loop = loop

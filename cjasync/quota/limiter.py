@@ -56,9 +56,9 @@ class Limiter:
         day_zone: tzinfo = UTC,
     ) -> None:
         if not 0 <= background_reserve < 1:
-            raise ConfigError(f"background_reserve must be at least 0 and below 1, not {background_reserve!r}")
+            raise ConfigError(f"`background_reserve` must be at least 0 and below 1, not {background_reserve!r}")
         if on_exhausted not in ("raise", "wait"):
-            raise ConfigError(f"on_exhausted must be raise or wait, not {on_exhausted!r}")
+            raise ConfigError(f"`on_exhausted` must be raise or wait, not {on_exhausted!r}")
         self.plan = plan
         self.store = store
         self._scopes = Scopes(plan, account, egress, background_reserve, day_zone)

@@ -91,7 +91,7 @@ class MemoryStore:
         if self._elsewhere:
             raise StoreError(
                 "a memory store made before a fork would let each process use the whole limit; make it in the process "
-                'that uses it, or share quota="sqlite"'
+                'that uses it, or share `quota="sqlite"`'
             )
         self._keeper.check()
         states = self._find(booking)

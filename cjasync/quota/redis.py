@@ -205,7 +205,8 @@ class RedisStore:
 
     def _explained(self, error: Exception) -> StoreError:
         return StoreError(
-            f"the quota store {self._name} failed: {type(error).__name__}: {error}; nothing is sent meanwhile"
+            f"the quota store {self._name} failed, and nothing is sent meanwhile: "
+            f"{str(error).rstrip('.') or type(error).__name__}"
         )
 
 

@@ -53,7 +53,7 @@ class Scopes:
         self.plan = plan
         ahead = zone.utcoffset(None)
         if ahead is None:
-            raise ConfigError(f"day_zone must have the same offset from UTC all year, which {zone} has not")
+            raise ConfigError(f"`day_zone` must have the same offset from UTC all year, which {zone} has not")
         self.offset = round(-ahead.total_seconds()) * SECOND % DAY
         self.account = account
         self.prefix = f"account:{account}:"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import socket
 import sys
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -60,6 +62,11 @@ class Sandbox:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
+        if port:  # one that is taken is said before a large catalogue is made
+            try:
+                socket.create_server((host, port)).close()
+            except OSError as error:
+                raise self._deaf(error) from error
         self._state = _make_state(self.settings, clock, shape, latency)
         self._state.faults.add(*faults)
         self.catalogue = self._state.catalogue
@@ -74,9 +81,12 @@ class Sandbox:
             await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
         except OSError as error:
             await self._runner.cleanup()
-            raise ConfigError(f"the sandbox cannot listen on {self._host}:{self._port}: {error.strerror}") from error
+            raise self._deaf(error) from error
         self._port = self._runner.addresses[0][1]
         return self
+
+    def _deaf(self, error: OSError) -> ConfigError:
+        return ConfigError(f"the sandbox cannot listen on {self._host}:{self._port}: {os.strerror(error.errno or 0)}")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -15,18 +15,18 @@ import pytest
         (["--out", "nowhere/p.csv"], "the folder nowhere does not exist"),
         (["--out", "."], "the suffix says the format"),
         (["--out", "/proc/p.csv"], "cannot write /proc/p.csv"),
-        (["--out", "p.csv", "--min-price", "cheap"], "min_price: expected an amount, got 'cheap'"),
-        (["--out", "p.csv", "--page-size", "500"], "page_size: must be 1 to 200"),
-        (["--out", "p.csv", "--delivery-time", "25"], "delivery_time: must be one of 24, 48, 72"),
+        (["--out", "p.csv", "--min-price", "cheap"], "--min-price: expected an amount, got 'cheap'"),
+        (["--out", "p.csv", "--page-size", "500"], "--page-size: must be 1 to 200"),
+        (["--out", "p.csv", "--delivery-time", "25"], "--delivery-time: must be one of 24, 48, 72"),
         (["--out", "p.csv", "--is-free-shipping", "perhaps"], "--is-free-shipping: expected yes or no, got 'perhaps'"),
         (["--out", "p.csv", "--key-word", "dress"], "--key-word is a filter of --api list_v2, not of list"),
         (["--out", "p.csv", "--api", "list_v2", "--pid", "1"], "--pid is a filter of --api list, not of list_v2"),
-        (["--out", "p.csv", "--min-price", "9", "--max-price", "2"], "min_price '9' is above max_price '2'"),
-        (["--out", "p.csv", "--concurrency", "0"], "concurrency must be 1 or more"),
+        (["--out", "p.csv", "--min-price", "9", "--max-price", "2"], "--min-price '9' is above --max-price '2'"),
+        (["--out", "p.csv", "--concurrency", "0"], "--concurrency must be 1 or more"),
         (["--out", "p.csv", "--qps", "many"], "--qps: expected a number or none, got 'many'"),
-        (["--out", "p.csv", "--qps", "0"], "Plan.qps must be a number above 0"),
+        (["--out", "p.csv", "--qps", "0"], "--qps must be a number above 0"),
         (["--out", "p.csv", "--plan", "gold"], "unknown plan 'gold'"),
-        (["--out", "p.csv", "--base-url", "ftp://example.com"], "base_url must begin with https://"),
+        (["--out", "p.csv", "--base-url", "ftp://example.com"], "--base-url must begin with https://"),
         (["--out", "p.csv", "--quota-url", "ouija://board"], "quota"),
     ],
 )
@@ -90,6 +90,30 @@ def test_wrong_keys_leave_the_seats_of_the_address_free(cj, cjasync):
         cjasync("usage", *limits, "--access-token", cj.access_token, "--json", "--accounts-per-ip", "none").stdout
     )
     assert not [bucket for bucket in told["buckets"] if bucket["unit"] == "accounts"]
+
+
+def test_a_ledger_that_fails_ends_with_5_and_a_place_for_one_that_cannot_be_with_2(cj, cjasync):
+    access = ["--base-url", cj.base_url, "--access-token", cj.access_token, "--quota-url"]
+    result = cjasync("usage", *access, "redis://127.0.0.1:1/0")
+    assert result.exit_code == 5
+    assert "redis://127.0.0.1:1/0 failed, and nothing is sent meanwhile: " in result.stderr
+    assert ".;" not in result.stderr
+    Path("q.db").write_text("no ledger" * 100)
+    result = cjasync("usage", *access, "sqlite:///" + str(Path("q.db").absolute()))
+    assert result.exit_code == 5
+    assert "q.db is damaged" in result.stderr
+    Path("q.db").unlink()
+    result = cjasync("usage", *access, "sqlite:///" + str(Path("no/q.db").absolute()))
+    assert result.exit_code == 2
+    assert "no for the quota database does not exist; create it first" in result.stderr
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["demo", "sandbox"])
+def test_what_starts_a_cj_of_its_own_takes_no_other(cjasync, command):
+    result = cjasync(command, "--base-url", "http://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert "--base-url has no meaning here" in result.stderr
 
 
 def test_an_unknown_product_ends_with_5(cj, cjasync):

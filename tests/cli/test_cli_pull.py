@@ -124,7 +124,7 @@ def test_the_summary_reads_well(cj, cjasync):
     assert result.exit_code == 0
     first, second, third = result.stdout.splitlines()
     assert first == "1,000 products in p.csv"
-    assert re.match(r"(\d) pages, \1 requests \(0 refused, 0 retried\), \d{3} points, ", second)
+    assert re.match(r"(\d) requests \(\1 product/list; 0 refused, 0 retried\), \d{3} points, ", second)
     assert third.startswith("Complete, as 1 window proves: CJ counted 1,000 before and 1,000 after")
 
 
@@ -163,7 +163,7 @@ def test_a_day_that_is_used_up_ends_with_4_and_the_next_run_goes_on(cj, cjasync)
     assert datetime.fromisoformat(told["goes_on_at"]) > datetime.now(UTC)
     result = cjasync(*pull)
     assert "Going on with p.sqlite.partial: 600 products are there." in result.stderr
-    assert result.stdout.startswith("1,000 products in p.sqlite\n2 pages, 2 requests")
+    assert result.stdout.startswith("1,000 products in p.sqlite\n2 requests (2 product/list; 0 refused, 0 retried)")
     assert {row["pid"] for row in read_rows("p.sqlite", ListedProduct)} == cj.truth().keys()
     assert here() == ["p.sqlite"]
 
@@ -173,9 +173,65 @@ def test_another_question_does_not_go_on_with_the_partial_file(cj, cjasync):
     result = cjasync("pull", "-o", "p.csv", "--min-price", "5", *cj.access)
     assert result.exit_code == 2
     assert "another question" in result.stderr
-    assert "minPrice" in result.stderr
-    assert "--fresh" in result.stderr
+    assert "product/list of 127.0.0.1, not product/list of 127.0.0.1 with --min-price 5." in result.stderr
+    assert "start anew with --fresh" in result.stderr
+    assert "Going on" not in result.stderr
+    result = cjasync("pull", "-o", "p.csv", "--api", "list_v2", *cj.access)
+    assert "product/list of 127.0.0.1, not product/listV2 of 127.0.0.1." in result.stderr
     assert summary(cjasync("pull", "-o", "p.csv", "--min-price", "5", "--fresh", "--json", *cj.access))["unique"] > 0
+
+
+def damage(checkpoint, data):
+    for each in Path().glob(f"{checkpoint}-*"):
+        each.unlink()
+    Path(checkpoint).write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (None, "damaged"),
+        (b"", "p.csv.partial is of a walk that this checkpoint knows nothing of; start anew with --fresh for both"),
+        (b"no checkpoint" * 20, "p.csv.checkpoint is no checkpoint, and is not deleted: move it away yourself"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_gone_on_with_says_so_and_nothing_else(cj, cjasync, data, said):
+    assert cjasync("pull", "-o", "p.csv", *cj.access, "--daily-calls", "3").exit_code == 4
+    damage("p.csv.checkpoint", Path("p.csv.checkpoint").read_bytes()[:5_000] if data is None else data)
+    result = cjasync("pull", "-o", "p.csv", *cj.access)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "products are safe in p.csv.partial; --fresh deletes them." in result.stderr
+    assert "goes on there" not in result.stderr
+    assert "Going on" not in result.stderr
+    again = cjasync("pull", "-o", "p.csv", "--fresh", *cj.access)
+    assert again.exit_code == (2 if data else 0)
+    assert not data or Path("p.csv.checkpoint").read_bytes() == data
+
+
+def test_the_end_of_a_day_before_the_first_page_speaks_of_no_checkpoint(cj, cjasync):
+    result = cjasync("pull", "-o", "p.csv", *cj.access, "--daily-points", "10")
+    assert result.exit_code != 0
+    assert "checkpoint" not in result.stderr
+    assert here() == []
+
+
+def test_where_nothing_matches_the_filters_are_named(cj, cjasync):
+    result = cjasync("pull", "-o", "p.csv", "--category-id", "nope", *cj.access)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("0 products in p.csv\n")
+    assert "note: no product matches: look at --category-id" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", [".sqlite", ".duckdb"])
+def test_a_file_that_is_no_database_is_replaced_only_when_that_is_wanted(cj, cjasync, suffix):
+    Path(f"p{suffix}").write_text("a letter")
+    result = cjasync("pull", "-o", f"p{suffix}", *cj.access)
+    assert result.exit_code == 2
+    assert f"p{suffix} cannot be read: " in result.stderr
+    assert "choose another file, or replace it with --fresh" in result.stderr
+    assert Path(f"p{suffix}").read_text() == "a letter"
+    assert cjasync("pull", "-o", f"p{suffix}", "--fresh", *cj.access).exit_code == 0
 
 
 def test_what_cj_does_not_show_is_said_before_more_than_a_page_is_spent(big_cj, cjasync):

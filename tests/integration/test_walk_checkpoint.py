@@ -24,7 +24,7 @@ from cjasync.models import ListedProduct
 from tests.integration.sandbox_desk import Hands
 from tests.integration.walking import Shelf, drain, pids, shop, unlimited
 
-START_ANEW = r"start anew with fresh=True \(--fresh\)"
+START_ANEW = "start anew with `fresh=True`"
 
 
 async def broken_off(cj, path: Path, after: int, **arguments) -> list[str]:
@@ -173,7 +173,7 @@ async def test_another_question_is_refused(tmp_path):
         path = tmp_path / "walk.db"
         await broken_off(cj, path, 700, country_code="US")
         asked = sandbox.stats()["requests"]
-        with pytest.raises(CheckpointError, match=rf'another question.*"countryCode":"US".*{START_ANEW}'):
+        with pytest.raises(CheckpointError, match=rf'another question.*`country_code="US"`.*{START_ANEW}'):
             await drain(walk(cj, checkpoint=path, country_code="CN"))
         with pytest.raises(CheckpointError, match="another question"):
             await walk(cj, checkpoint=path, country_code="US", with_="query").open()

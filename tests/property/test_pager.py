@@ -587,7 +587,7 @@ def test_a_cursor_belongs_to_its_question() -> None:
 
 
 def test_concurrency_is_at_least_one() -> None:
-    with pytest.raises(ParameterError, match="concurrency must be 1 or more, not 0"):
+    with pytest.raises(ParameterError, match="`concurrency` must be 1 or more, not 0"):
         Shop(1).pager().concurrently(0)
 
 

@@ -96,7 +96,7 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.tu
     ids=["huge", "low", "in a list", "signalling", "anything"],
 )
 def test_a_value_that_python_itself_chokes_on_is_refused(name: str, value: object) -> None:
-    with pytest.raises(ParameterError, match=r"^v: .*(expected|must be|takes|looks like) ") as caught:
+    with pytest.raises(ParameterError, match=r"^`v`: .*(expected|must be|takes|looks like) ") as caught:
         encode({"v": SHAPES[name]}, {"v": value}, endpoint="p")
     assert len(str(caught.value)) < 200
 
@@ -115,7 +115,7 @@ def refusal(*arguments: object, **options: object) -> ParameterError | None:
 @settings(deadline=None, max_examples=50)
 def test_any_value_is_encoded_or_refused(name: str, value: object) -> None:
     if refused := refusal({"v": SHAPES[name]}, {"v": value}, endpoint="product/list"):
-        assert str(refused).startswith("v: ")
+        assert str(refused).startswith("`v`: ")
         assert refused.endpoint == "product/list"
         assert refused.code is None
         return
@@ -238,22 +238,22 @@ def test_what_is_refused_and_why(param: Param, value: object, why: str) -> None:
 
 
 def test_an_unknown_parameter_is_never_sent() -> None:
-    with pytest.raises(ParameterError, match=r"colour: no such parameter .*product/list"):
+    with pytest.raises(ParameterError, match=r"`colour`: no such parameter .*product/list"):
         encode({}, {"colour": "red"}, endpoint="product/list")
 
 
 def test_what_must_be_given_is_asked_for() -> None:
     params = {"pid": text("pid", required=True), "score": whole("score")}
-    with pytest.raises(ParameterError, match="pid: must be given"):
+    with pytest.raises(ParameterError, match="`pid`: must be given"):
         encode(params, {"pid": None, "score": 3}, endpoint="p")
 
 
 def test_a_choice_takes_exactly_one() -> None:
     names = ("pid", "sku")
     exactly_one(names, {"pid": "1", "sku": None}, endpoint="p")
-    with pytest.raises(ParameterError, match="exactly one of pid, sku; got none"):
+    with pytest.raises(ParameterError, match="exactly one of `pid`, `sku`; got none"):
         exactly_one(names, {}, endpoint="p")
-    with pytest.raises(ParameterError, match="got pid and sku"):
+    with pytest.raises(ParameterError, match="got `pid` and `sku`"):
         exactly_one(names, {"pid": "1", "sku": "2"}, endpoint="p")
 
 
@@ -263,7 +263,7 @@ def test_a_range_is_compared_as_numbers(low: Decimal, high: Decimal) -> None:
     if low <= high:
         ordered(("low", "high"), str(low), str(high), endpoint="p")
         return
-    with pytest.raises(ParameterError, match="is above high"):
+    with pytest.raises(ParameterError, match="is above `high`"):
         ordered(("low", "high"), str(low), str(high), endpoint="p")
 
 

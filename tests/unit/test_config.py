@@ -49,7 +49,9 @@ def test_any_limit_can_be_lifted(name: str) -> None:
 @pytest.mark.parametrize("name", LIMITS)
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "6", [6], b"6"], ids=repr)
 def test_no_limit_is_zero_or_no_number(name: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"Plan\.{name} must be a .*None for no limit; not {re.escape(repr(value))}"):
+    with pytest.raises(
+        ConfigError, match=rf"`Plan\.{name}` must be a .*None for no limit; not {re.escape(repr(value))}"
+    ):
         Plan(**{name: value})
 
 
@@ -178,7 +180,7 @@ def test_a_line_break_behind_a_secret_is_forgiven_and_one_within_is_not() -> Non
     told = Settings(access_token=f" {TOKEN}\n")
     assert told.access_token == Secret(TOKEN)
     for text in ("one\ntwo", "one two", "caf\u00e9", "nul\x00"):
-        with pytest.raises(ConfigError, match="access_token holds a blank") as caught:
+        with pytest.raises(ConfigError, match="`access_token` holds a blank") as caught:
             Settings(access_token=text)
         assert text not in str(caught.value)
 
@@ -283,7 +285,7 @@ def test_a_profile_that_cannot_be_used(tmp_path: Path, text: str | bytes, why: s
     ids=repr,
 )
 def test_a_client_needs_credentials(told: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="no credentials: give api_key or access_token, or set CJ_API_KEY"):
+    with pytest.raises(ConfigError, match="no credentials: give `api_key` or `access_token`, or set CJ_API_KEY"):
         CJClient(**told)
 
 

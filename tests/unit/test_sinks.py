@@ -122,7 +122,9 @@ async def test_a_partial_file_of_another_question_is_refused_and_kept(tmp_path, 
     async with await open_sink(tmp_path / name, Thing, question="hoodies") as sink:
         await sink.write(batch("a"))
         await sink.commit(b"one")
-    with pytest.raises(CheckpointError, match=r"partial was begun by another question: hoodies, not socks.*--fresh"):
+    with pytest.raises(
+        CheckpointError, match=r"partial was begun by another question: hoodies, not socks.*`fresh=True`"
+    ):
         await open_sink(tmp_path / name, Thing, question="socks")
     async with await open_sink(tmp_path / name, Thing, question="hoodies") as sink:
         assert sink.token == b"one"
@@ -286,7 +288,7 @@ async def test_a_damaged_commit_record_is_said(tmp_path):
     async with await open_sink(tmp_path / "t.csv", Thing) as sink:
         await sink.commit(b"one")
     _commits(sink.partial).write_bytes(b"rubbish\nrubbish\n")
-    with pytest.raises(CheckpointError, match=r"t.csv.partial.commit is damaged.*--fresh"):
+    with pytest.raises(CheckpointError, match=r"t.csv.partial.commit is damaged.*`fresh=True`"):
         await open_sink(tmp_path / "t.csv", Thing)
 
 

@@ -107,7 +107,9 @@ def from_bytes(data: bytes) -> State:
     try:
         state = _decoder.decode(data)
     except msgspec.MsgspecError as error:
-        raise CheckpointError(f"this checkpoint cannot be read ({error}); start anew with a fresh one") from None
+        raise CheckpointError(f"this checkpoint cannot be read ({error}); start anew with `fresh=True`") from None
     if state.version != VERSION:
-        raise CheckpointError(f"this checkpoint is of version {state.version}, not {VERSION}; start anew")
+        raise CheckpointError(
+            f"this checkpoint is of version {state.version}, not {VERSION}; start anew with `fresh=True`"
+        )
     return state

@@ -45,7 +45,7 @@ class CommitLog:
             with contextlib.suppress(msgspec.DecodeError):
                 return msgspec.json.decode(line, type=Commit)
         if len(lines) > 1:
-            raise CheckpointError(f"{self._path} is damaged; start anew with fresh=True (--fresh)")
+            raise CheckpointError(f"{self._path} is damaged; start anew with `fresh=True`")
         return None
 
     def append(self, commit: Commit) -> None:
@@ -95,7 +95,7 @@ def cut_open(path: Path, size: int) -> FileIO:
     try:
         lock(file.fileno(), path)
         if file.seek(0, os.SEEK_END) < size:
-            raise CheckpointError(f"{path} is shorter than it was; start anew with fresh=True (--fresh)")
+            raise CheckpointError(f"{path} is shorter than it was; start anew with `fresh=True`")
         file.truncate(size)
         file.seek(size)
     except BaseException:

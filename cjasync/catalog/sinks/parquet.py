@@ -74,7 +74,7 @@ class ParquetSink(FileSink):
                 self._save(self._read(part).slice(0, left), part)
             left -= held
         if left > 0:
-            raise CheckpointError(f"{self.partial} has lost a part; start anew with fresh=True (--fresh)")
+            raise CheckpointError(f"{self.partial} has lost a part; start anew with `fresh=True`")
 
     def _is_long(self, count: int) -> bool:
         return super()._is_long(count) or self._waiting_rows + count >= PART_ROWS

@@ -142,16 +142,15 @@ class FileSink(ABC):
 
     def _go_on(self, commit: Commit) -> None:
         """Take up an earlier run; not what another question, or another version of the columns, has begun."""
-        if commit.version != VERSION or commit.columns != list(self._layout.names):
-            why = "with other columns, perhaps by another version of cjasync"
-        elif commit.question != self._question:
+        if commit.question != self._question:
             why = f"by another question: {commit.question or 'none'}, not {self._question or 'none'}"
+        elif commit.version != VERSION or commit.columns != list(self._layout.names):
+            why = "with other columns, perhaps by another version of cjasync"
         else:
             self.token, self.rows, self.committed = commit.token, commit.rows, commit.rows
             return
         raise CheckpointError(
-            f"{self.partial} was begun {why}. "
-            "Ask the same again, choose another file, or start anew with fresh=True (--fresh)"
+            f"{self.partial} was begun {why}. Ask the same again, choose another file, or start anew with `fresh=True`"
         )
 
     def _is_long(self, count: int) -> bool:

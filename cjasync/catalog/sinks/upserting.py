@@ -173,14 +173,17 @@ class UpsertingSink(FileSink):
     def _look_at_earlier(self, fresh: bool) -> None:
         """Find out whether there is a file to update, and that it is one of ours."""
         self._updates = self.path.exists() and not fresh
-        if self._updates:
+        if not self._updates:
+            return
+        try:
             with closing(self._connect(self.path, read_only=True)) as db:
                 known = {self._layout.key, FETCHED_AT.name, DELETED_AT.name}
-                if "products" not in _tables(db) or not known <= _columns(db, "products"):
-                    raise OutputError(
-                        f"{self.path} holds no table of products by {self._layout.key}: choose another file, "
-                        "or replace it with fresh=True (--fresh)"
-                    )
+                ours = "products" in _tables(db) and known <= _columns(db, "products")
+            what = "" if ours else f"holds no table of products by {self._layout.key}"
+        except self.errors as error:
+            what = f"cannot be read: {error}"
+        if what:
+            raise OutputError(f"{self.path} {what}; choose another file, or replace it with `fresh=True`")
 
     def _held(self, column: str, low: datetime | None, high: datetime | None) -> list[str]:
         if column not in self._columns:
