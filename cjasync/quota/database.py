@@ -62,7 +62,7 @@ class Database:
         try:
             if self.path == default_path():
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            elif not self.path.parent.is_dir():
+            elif not self.path.parent.exists():
                 raise ConfigError(
                     f"the folder {self.path.parent} for the quota database does not exist; create it first"
                 )

@@ -116,7 +116,6 @@ async def test_the_next_day_goes_on(tmp_path):
     assert report.runs == len(ends) + 1 > 3
     for day, error in enumerate(ends, 1):
         assert error.resets_at == datetime.fromtimestamp((Hands().now // 86_400 + day) * 86_400, UTC)
-        assert str(tmp_path / "walk.db") in str(error)
 
 
 async def test_waiting_for_the_next_day(tmp_path):
@@ -269,7 +268,7 @@ async def test_a_file_of_something_else_is_neither_read_nor_replaced(tmp_path, c
     path.write_bytes(content)
     async with shop(300) as (sandbox, cj):
         for fresh in (False, True):
-            with pytest.raises(CheckpointError, match="is no checkpoint; give another file"):
+            with pytest.raises(CheckpointError, match="is no checkpoint, and is not deleted"):
                 await drain(walk(cj, checkpoint=path, fresh=fresh))
         assert sandbox.stats()["requests"] == 0
     assert path.read_bytes() == content
@@ -281,7 +280,7 @@ async def test_a_database_of_something_else_is_left_alone(tmp_path):
         db.execute("CREATE TABLE orders (id INTEGER)")
     async with shop(300) as (_, cj):
         for fresh in (False, True):
-            with pytest.raises(CheckpointError, match="is no checkpoint; give another file"):
+            with pytest.raises(CheckpointError, match="is no checkpoint, and is not deleted"):
                 await drain(walk(cj, checkpoint=path, fresh=fresh))
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(*) FROM orders").fetchone() == (0,)
@@ -338,7 +337,7 @@ async def test_rows_of_another_walk_are_not_mixed_in(tmp_path):
                 await sink.write(delivery.rows)
                 await sink.commit(delivery.token)
                 break
-        with pytest.raises(CheckpointError, match="is of another walk than this checkpoint"):
+        with pytest.raises(CheckpointError, match="is of a walk that this checkpoint knows nothing of"):
             await bring(cj, file)
         assert (await bring(cj, file, fresh=True)).proved
     assert len(products_of(file)) == 3000

@@ -565,7 +565,7 @@ def spoilt(**fields: Any) -> str:
     ],
 )
 def test_what_is_no_cursor_is_refused(text: Any) -> None:
-    with pytest.raises(ParameterError, match="cursor: not one that this library wrote"):
+    with pytest.raises(ParameterError, match="`cursor`: not one that this library wrote"):
         Cursor.parse(text)
 
 

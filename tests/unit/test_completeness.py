@@ -196,7 +196,7 @@ def test_three_way_choices_are_checked(path):
     resource, name = CONTRACT[path][0].split(".")
     method = getattr(CLIENT[resource](NoEngine()), name)
     for given in ({}, {"pid": "1", "product_sku": "2"}, {"pid": "1", "product_sku": "2", "variant_sku": "3"}):
-        with pytest.raises(ParameterError, match="exactly one of pid, product_sku, variant_sku"):
+        with pytest.raises(ParameterError, match="exactly one of `pid`, `product_sku`, `variant_sku`"):
             method(**given)
 
 
@@ -217,7 +217,7 @@ def test_ranges_that_run_backwards_are_refused(path, pair):
         tried += 1
         resource = Resource(NoEngine())
         assert len(resource._encoded(endpoint, {pair[0]: low, pair[1]: high})) == 2
-        with pytest.raises(ParameterError, match=f"{pair[0]} .* is above {pair[1]}"):
+        with pytest.raises(ParameterError, match=f"`{pair[0]}` .* is above `{pair[1]}`"):
             resource._encoded(endpoint, {pair[0]: high, pair[1]: low})
     assert tried
 

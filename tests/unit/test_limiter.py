@@ -485,7 +485,7 @@ def test_an_account_that_cj_does_not_know_keeps_no_seat():
             else:
                 ticket.answered()
         assert (await lim.usage())["accounts at this address"].used == 3
-        with pytest.raises(TooManyAccountsError, match="--accounts-per-ip none"):
+        with pytest.raises(TooManyAccountsError, match=r"`Plan\(accounts_per_ip=None\)` lifts"):
             await limiter(clock, store, "d", daily_calls=None).admit(FREE)
 
     run(main(), clock=clock)

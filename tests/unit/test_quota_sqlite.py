@@ -43,7 +43,7 @@ async def send(lim: Limiter, times: int = 1) -> None:
         ticket.answered()
 
 
-def in_one_run(path: Path, work, *, clock: VirtualClock | None = None, **plan):
+def in_one_run(path: Path | None, work, *, clock: VirtualClock | None = None, **plan):
     clock = clock or VirtualClock(NOON)
 
     async def main():
@@ -210,9 +210,10 @@ def test_two_accounts_and_three_kinds_of_calls_live_side_by_side(tmp_path):
     asyncio.run(main())
 
 
-def test_only_the_owner_may_read_it(tmp_path):
+def test_only_the_owner_may_read_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     path = tmp_path / "state" / "cjasync" / "quota.db"
-    in_one_run(path, lambda lim: send(lim))
+    in_one_run(None, lambda lim: send(lim))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 

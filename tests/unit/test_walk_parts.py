@@ -212,5 +212,5 @@ def test_rows_that_were_put_right_are_staged_too():
 def test_tokens():
     assert seq_of(token_of("ab12", 77), "ab12", "x") == 77
     for token in (b"other:77", b"ab12", b"", b"ab12:x", b"\xff\xfe"):
-        with pytest.raises(CheckpointError, match="is of another walk"):
+        with pytest.raises(CheckpointError, match="is of a walk that this checkpoint knows nothing of"):
             seq_of(token, "ab12", "FILE.partial")
