@@ -154,7 +154,7 @@ def test_a_day_that_is_used_up_ends_with_4_and_the_next_run_goes_on(cj, cjasync)
     result = cjasync(*pull, "--daily-calls", "2")
     assert result.exit_code == 4
     assert "your own limit of 2 calls a day is used up (2 of 2)" in result.stderr
-    assert "--daily-calls none) lifts it" in result.stderr
+    assert "--daily-calls none lifts it" in result.stderr
     assert "It can go on at " in result.stderr
     assert "400 products are safe in p.sqlite.partial; the same command goes on there." in result.stderr
     assert not Path("p.sqlite").exists()

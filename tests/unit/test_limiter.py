@@ -680,7 +680,7 @@ def test_a_limit_of_the_users_own_holds_whatever_cj_says_and_cjs_holds_beside_it
         error = caught.value
         assert (error.source, error.used, error.limit) == ("user", 150, 150)
         assert error.resets_at == datetime(2026, 3, 2, tzinfo=UTC)
-        assert "daily_points=None in the plan (--daily-points none) lifts it" in str(error)
+        assert "`Plan(daily_points=None)` lifts it" in str(error)
         (await free.admit(LIST)).answered(PointsInfo(56_107, 56_107, 0))
         clock.advance(11 * 3600)
         await send(capped)
@@ -700,7 +700,7 @@ def test_a_limit_of_calls_that_the_user_states_does_not_end_with_points():
         lim = limiter(clock, qps=100, daily_calls=3)
         for _ in range(3):
             (await lim.admit(LIST)).answered(PointsInfo(50_000, 0, 50_000))
-        with pytest.raises(QuotaExhaustedError, match="--daily-calls none") as caught:
+        with pytest.raises(QuotaExhaustedError, match=r"`Plan\(daily_calls=None\)`") as caught:
             await lim.admit(LIST)
         assert (caught.value.bucket, caught.value.source, caught.value.limit) == ("calls", "user", 3)
         calls = [bucket for bucket in (await lim.usage()).buckets if bucket.name == "calls product/list"]

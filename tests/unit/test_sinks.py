@@ -430,7 +430,7 @@ async def test_a_database_of_something_else_is_refused_before_anything_is_writte
 async def test_a_file_that_is_no_database_is_refused(tmp_path, name):
     path = tmp_path / name
     path.write_text("shopping list\n" * 100)
-    with pytest.raises(OutputError, match="cannot be read: .*; choose another file, or replace it with `fresh=True`"):
+    with pytest.raises(OutputError, match=r"cannot be read: .*; choose another file, or replace it with `fresh=True`"):
         await open_sink(path, Thing)
     assert left_over(tmp_path) == [name]
 
