@@ -129,9 +129,11 @@ class _Asked(Generic[K, T]):
             pending.append(self._coming)
         for task in pending:
             task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        if isinstance(self._keys, AsyncGenerator):
-            await self._keys.aclose()
+        try:
+            await asyncio.gather(*pending, return_exceptions=True)
+        finally:
+            if isinstance(self._keys, AsyncGenerator):
+                await self._keys.aclose()
 
 
 class _End:

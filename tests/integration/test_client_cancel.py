@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from contextlib import closing as closing_db
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,14 +90,27 @@ async def in_bulk(cj: CJClient, *, ordered: bool = False) -> int:
     return len([done async for done in cj.bulk(cj.products.query, ["1", "2", "3"], key="pid", ordered=ordered)])
 
 
-async def from_a_queue(cj: CJClient) -> int:
-    async def keys() -> AsyncIterator[str]:
-        for key in "12":
-            for _ in range(3):
+async def queue(keys: str, turns: int) -> AsyncIterator[str]:
+    """Each key and the end take some turns of the loop."""
+    try:
+        for key in keys:
+            for _ in range(turns):
                 await asyncio.sleep(0)
             yield key
+    finally:
+        for _ in range(3):
+            await asyncio.sleep(0)
 
-    return len([done async for done in cj.bulk(cj.products.query, keys(), key="pid")])
+
+async def from_a_queue(cj: CJClient) -> int:
+    return len([done async for done in cj.bulk(cj.products.query, queue("12", 3), key="pid")])
+
+
+async def broken_off(parts: Any, after: int) -> None:
+    """So many are enough, while others are on their way."""
+    async with aclosing(aiter(parts)) as wanted:
+        for _ in range(after):
+            await anext(wanted)
 
 
 async def alike(cj: CJClient) -> Any:
@@ -272,6 +285,13 @@ SCENES = {
     "in bulk": Scene(in_bulk, every=4),
     "in bulk, in order": Scene(lambda cj: in_bulk(cj, ordered=True), warm=True, every=4),
     "in bulk from a queue": Scene(from_a_queue, warm=True, every=4),
+    "a walk that is broken off": Scene(lambda cj: broken_off(cj.products.list(page_size=5), 6), warm=True),
+    "a walk by pages that is broken off": Scene(
+        lambda cj: broken_off(cj.products.list(page_size=5).pages(), 2), warm=True
+    ),
+    "in bulk, and broken off": Scene(
+        lambda cj: broken_off(cj.bulk(cj.products.query, queue("1234567", 0), key="pid"), 1), warm=True
+    ),
     "a read of somebody else": Scene(alike, warm=True),
     "the first call, with files": Scene(lambda cj: cj.categories.get(), files=True, every=2),
     "the first call over a session of the user's, with files": Scene(

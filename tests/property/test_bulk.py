@@ -149,6 +149,31 @@ def test_cancelling_at_any_moment_leaves_nothing_behind(
     run(main())
 
 
+@given(st.integers(0, 12), st.integers(1, 4))
+@quick
+def test_cancelled_again_while_it_ends_it_still_closes_where_the_keys_come_from(after: int, again: int) -> None:
+    told: list[str] = []
+
+    async def source() -> AsyncIterator[int]:
+        told.append("begun")
+        try:
+            for key in range(13):
+                yield key
+        finally:
+            told.append("closed")
+
+    async def main() -> None:
+        task = asyncio.ensure_future(every(Calls(dict.fromkeys(range(13), 3)).run(source())))
+        for turns in (after, again):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.wait((task,))
+        assert told in ([], ["begun", "closed"])
+
+    run(main())
+
+
 def test_an_outcome_does_not_wait_for_the_next_key() -> None:
     """The keys may come from a queue that stays empty for hours."""
     queue: asyncio.Queue[int] = asyncio.Queue()
