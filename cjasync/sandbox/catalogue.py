@@ -105,7 +105,7 @@ class Catalogue:
         return number
 
     def __len__(self) -> int:
-        return len(self.status) - self.status.count(GONE)
+        return len(self.all)
 
     # Looking up
 
@@ -229,7 +229,7 @@ class Catalogue:
         number = self._append(int(self._now() if created is None else created))
         self._numbers[self.pids[number]] = number
         self._record("add", number)
-        self._enter(number)
+        self._changed(number)
         return self.pids[number]
 
     def delete(self, pid: str) -> None:
@@ -248,17 +248,15 @@ class Catalogue:
         """Another price, in whole cents."""
         number = self._known(pid)
         self._record("reprice", number)
-        self._leave(number)
         self.low[number] = int(low.scaleb(2))
         self.high[number] = int((low if high is None else high).scaleb(2))
-        self._enter(number)
+        self._changed(number)
 
     def _set_status(self, pid: str, status: int, kind: Kind) -> None:
         number = self._known(pid)
         self._record(kind, number)
-        self._leave(number)
         self.status[number] = status
-        self._enter(number)
+        self._changed(number)
 
     def _known(self, pid: str) -> int:
         number = self.number_of(pid)
@@ -269,14 +267,10 @@ class Catalogue:
     def _record(self, kind: Kind, number: int) -> None:
         self.history.record(self._now(), kind, number, (self.low[number], self.high[number]))
 
-    def _leave(self, number: int) -> None:
+    def _changed(self, number: int) -> None:
+        held = self.status[number] != GONE
         for listing in (self.all, *self._listings.values()):
-            listing.discard(number)
-
-    def _enter(self, number: int) -> None:
-        if self.status[number] != GONE:
-            for listing in (self.all, *self._listings.values()):
-                listing.add(number)
+            listing.look_again(number, held=held)
 
 
 _LEAVES = range(len(category_tree()))

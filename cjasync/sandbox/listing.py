@@ -41,31 +41,25 @@ class Listing:
         last = len(self.times) if end is None else bisect_right(self.times, end)
         return first, max(first, last)
 
-    def add(self, number: int) -> None:
-        """Take a product in, if it satisfies the condition."""
-        if self._condition is not None and not self._condition(number):
-            return
-        self.version += 1
-        if self._created[number] == NO_TIME:
-            self.nulls.insert(bisect_left(self.nulls, number), number)
-        else:
-            place = self._place(number)
-            self.times.insert(place, self._created[number])
-            self.numbers.insert(place, number)
+    def look_again(self, number: int, *, held: bool) -> None:
+        """Take in or out a product that changed: it belongs here if it is held and satisfies the condition.
 
-    def discard(self, number: int) -> None:
-        """Take a product out, if it is in."""
-        if self._created[number] == NO_TIME:
-            place = bisect_left(self.nulls, number)
-            if self.nulls[place : place + 1] == array("i", [number]):
-                self.version += 1
-                del self.nulls[place]
-            return
-        place = self._place(number)
-        if self.numbers[place : place + 1] == array("i", [number]):
-            self.version += 1
-            del self.numbers[place]
-            del self.times[place]
+        One that stays keeps its place, which no change moves: to insert costs as much as the listing is long.
+        """
+        belongs = held and (self._condition is None or self._condition(number))
+        untimed = self._created[number] == NO_TIME
+        place = bisect_left(self.nulls, number) if untimed else self._place(number)
+        column = self.nulls if untimed else self.numbers
+        present = place < len(column) and column[place] == number
+        self.version += belongs or present
+        if belongs and not present:
+            column.insert(place, number)
+            if not untimed:
+                self.times.insert(place, self._created[number])
+        elif present and not belongs:
+            del column[place]
+            if not untimed:
+                del self.times[place]
 
     def _place(self, number: int) -> int:
         created = self._created[number]
