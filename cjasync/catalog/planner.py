@@ -32,7 +32,7 @@ from cjasync.catalog.planning.untimed import Hidden
 
 DEFAULT_WINDOW = 10_000  # where the server sets no limit: larger windows gain nothing and hold bursts open longer
 EAST = 14 * 3600  # no clock is further ahead of UTC
-FOUND = frozenset({"checked", "checked_start", "capped", "window"})  # what strategies find out of `Facts`
+FOUND = frozenset({"checked", "checked_start", "capped", "counts", "window"})  # what strategies find out of `Facts`
 IN_VAIN = 1000  # questions in a row, and half of all: more than any search takes that has something to find
 SLACK = 60  # seconds that the server's clock may be ahead of ours
 
@@ -188,11 +188,11 @@ class Planner:
             state.stage = "closing"
             if state.after is None:
                 counted = sum(each.total for each in state.certificates)
-                timed = state.base.timed or state.facts.mode == "units"
                 before = state.before or 0
                 # Totals were exact at the start if the server has counted further since.
                 none = state.untimed == 0 and state.untimed_sure and state.highest > before
-                state.add(Closing(state.end, before, counted, state.untimed, timed, none, state.newest))
+                timed, some = state.base.timed, tuple(prices.sample(state.price_bins))
+                state.add(Closing(state.end, before, counted, state.untimed, timed, none, state.newest, some))
                 return True
         if state.stage == "closing":
             state.stage = "hidden"

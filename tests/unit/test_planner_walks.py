@@ -178,6 +178,22 @@ def test_a_total_that_stops_within_a_window_is_seen_through(products: int) -> No
     assert result.report.unique == products
 
 
+@pytest.mark.parametrize("one_price", [False, True])
+@pytest.mark.parametrize("products", [800, 4000, 20_000])
+def test_a_total_that_stops_at_the_products_with_a_time_is_seen_through(products: int, one_price: bool) -> None:
+    # All totals agree, and nothing that is shown lacks: only parts tell that there are more.
+    cap = products - products // 50
+    result = go(catalogue(products, "growth", nulls=0.02, one_price=one_price), cap=cap)
+    assert not result.report.proved or not result.missed
+    assert one_price or result.report.unique == products
+
+
+def test_a_catalogue_that_nothing_divides_is_not_called_proved() -> None:
+    result = go(catalogue(FEW, "growth", one_price=True), ignore=("inventory",))
+    assert not result.missed
+    assert result.report.reasons == ("1 windows hold more than the server counts",)
+
+
 def test_times_are_read_from_ids_where_rows_hide_them() -> None:
     products = catalogue(FEW, "growth")
 

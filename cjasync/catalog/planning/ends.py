@@ -8,8 +8,9 @@ from itertools import pairwise
 from msgspec import Struct
 
 from cjasync.catalog.planning.cover import seen_prices
-from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
-from cjasync.catalog.planning.question import MAX_PRICE, Facts, Region, Reply
+from cjasync.catalog.planning.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
+from cjasync.catalog.planning.question import Certificate, Facts, Region, Reply
+from cjasync.catalog.planning.totals import counts_to, newest_page, sum_of_parts
 from cjasync.catalog.planning.untimed import count_untimed, front_of
 
 
@@ -31,7 +32,7 @@ class Closing(Struct, frozen=True, tag="closing"):
 
     before: the total before the walk. counted: the sum of the certified totals. untimed: products without a create
     time at the start, if that is known. none: there certainly were none at the start. timed: there can be none among
-    those asked for. newest: the newest page, if it was read with the last window.
+    those asked for. newest: the newest page, if it was read with the last window. prices: of some products.
     """
 
     end: int
@@ -41,6 +42,7 @@ class Closing(Struct, frozen=True, tag="closing"):
     timed: bool
     none: bool = False
     newest: Reply | None = None
+    prices: tuple[int, ...] = ()
 
 
 def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -64,7 +66,7 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
         raise Breach("plain", "the server does not sort by create time, oldest first")
     yield Spawn(Range(begin, until, rows, head=head, walk_end=job.end, last=until == job.end))
     for start, end, expected in job.borders[1:]:
-        yield Spawn(Range(start, end, expected, rank=rows, last=end == job.end))
+        yield Spawn(Range(start, end, expected, rank=rows, last=end == job.end, prices=tuple(seen_prices(head))))
         rows += expected
 
 
@@ -85,13 +87,14 @@ def _all_at_once(everything: Listing, head: Reply, facts: Facts) -> Steps:
     try:
         yield from everything.ask([last] if last > 1 else [])  # alone: it may be too far
         if last < pages or head.times[0] is None or not everything.untimed:
-            (newest,) = yield [Ask(everything.region, 1, "page", "desc", burst=pages)]
-            everything.asked += 1
+            newest = yield from newest_page(seen_prices(head), pages, "page")
         yield from everything.ask(range(last - 1, 1, -1))
         if not (everything.unmoved and last == pages) and not _overlaps(everything, head, newest):
             yield from everything.finish(pages)
             last = pages
     except Outgrown:
+        return False
+    if newest is not None and newest.total > everything.total and not (yield from counts_to(newest.total)):
         return False
     found = everything.keys.keys() | (newest.keys if newest else ())
     if everything.steady and (newest is None or newest.total == everything.lowest):
@@ -102,7 +105,7 @@ def _all_at_once(everything: Listing, head: Reply, facts: Facts) -> Steps:
     if complete:
         if newest is not None:
             everything.keys.update(zip(newest.keys, newest.times, strict=True))
-        yield Learn({"after": newest.total if newest else everything.total})
+        yield Learn({"after": newest.total if newest else everything.total, "counts": head.total})
         yield everything.certified("pages")
     return complete
 
@@ -121,16 +124,11 @@ def _ends_there(everything: Listing, head: Reply, newest: Reply | None) -> Steps
     if newest is not None:
         if newest.times == head.times and set(head.times) != {None}:
             return False  # the order is not looked at, or all are ties
-        fronts = (page for page in (head, newest) if page.times[0] is None)
-        if everything.times and (not everything.untimed or any(set(page.times) != {None} for page in fronts)):
+        if newest.exact:
             return True
     # Products without a create time may end both orders. Nothing but a division shows whether all of them were counted.
-    prices = sorted(seen_prices(head)) or [0]
-    middle = prices[len(prices) // 2]
-    halves = Region(price=(0, middle)), Region(price=(middle + 1, MAX_PRICE))
-    lower, upper = yield [Ask(half, 1, "part") for half in halves]
-    everything.asked += 2
-    return max(lower.total, upper.total) < head.total and lower.total + upper.total <= head.total
+    total = yield from sum_of_parts(seen_prices(head))
+    return total is not None and total <= head.total
 
 
 def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
@@ -141,11 +139,29 @@ def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
         (newest,) = yield [Ask(Region(), 1, "tail", "desc")]
     front = front_of(newest, "desc")
     yield Learn({"after": newest.total} | ({"front": front} if front else {}))
-    told = job.none or job.counted == newest.total
-    if job.timed or (told and None not in newest.times and not facts.capped):
+    if job.timed:
         return
-    # A server that stops counting somewhere hides them, as it hides how many there are.
-    stopped = not newest.exact and newest.total <= job.before
-    uncounted = facts.capped or (stopped and job.counted > newest.total)
+    uncounted = facts.capped or (yield from _stops_counting(job, newest, facts))
+    if facts.mode == "units":  # which asks for no times
+        if uncounted:
+            yield Certified(Certificate(Region(), 0, 0, 0, 0, facts.mode, "uncounted"))
+        return
+    if (job.none or job.counted == newest.total) and None not in newest.times and not uncounted:
+        yield Learn({"counts": min(job.before, newest.total)})
+        return
+    # A server that stops counting hides them, as it hides how many there are.
     hidden = 0 if uncounted else (yield from count_untimed(job.end, newest, facts, job.untimed))
     yield Learn({"hidden": hidden, "sweep": uncounted or hidden > 0})
+
+
+def _stops_counting(job: Closing, newest: Reply, facts: Facts) -> Steps:
+    """Are there more products than the total of all?"""
+    if newest.exact or job.none or newest.total > job.before:
+        return False
+    if job.counted > newest.total:
+        return True
+    total = yield from sum_of_parts(job.prices)
+    if total is None:
+        yield Certified(Certificate(Region(), 0, 0, 0, 0, facts.mode, "uncounted"))
+        return False
+    return total > newest.total and not (yield from counts_to(total))

@@ -87,7 +87,7 @@ class Intake:
             era=state.era,
             error=error,
             seq=state.requests,
-            exact=not answer.total or answer.total < state.highest,
+            exact=not answer.total or answer.total < state.highest or answer.total <= state.facts.counts,
         )
 
     def settle(self, certified: Certified) -> None:

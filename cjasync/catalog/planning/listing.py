@@ -40,7 +40,7 @@ class Range(Struct, frozen=True, tag="range"):
     density: rows per second before `start`, for the modes that have to guess where a window ends.
     seen_start: a product was certainly created at `start`.
     head: the first page of all products, for the window that begins with it. walk_end: where the walk ends, then.
-    rank: about so many products were created before `start`. last: the walk ends with it.
+    rank: about so many products were created before `start`. last: the walk ends with it. prices: of some before it.
     """
 
     start: int | None
@@ -54,6 +54,7 @@ class Range(Struct, frozen=True, tag="range"):
     walk_end: int | None = None
     rank: int = 0
     last: bool = False
+    prices: tuple[int, ...] = ()
 
 
 class Unit(Struct, frozen=True, tag="unit"):
@@ -162,10 +163,11 @@ class Listing:
     def ends_after(self, page: int) -> bool:
         """Is all that lies behind `page` surely on the newest page of all?
 
-        That one shows everything that is newer than its oldest row. Or else nothing moved, and nothing is missing.
+        That one shows everything that is newer than its oldest row. Or else nothing moved. And nothing is missing: two
+        price ranges may have shown it, and a product whose price changed may have escaped both.
         """
         newest = self.newest
-        if newest is None or page not in self.spans:
+        if newest is None or page not in self.spans or len(self.keys) < self.totals[page][0]:
             return False
         shown = [moment for moment in newest.times if moment is not None]
         if min(shown) < self.spans[page][1] <= max(shown):

@@ -133,6 +133,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     checked: a closed window held exactly the rows that the open one had announced: upper bounds are understood.
     checked_start: a window began with the product that had cut the one before: so are lower bounds.
     capped: the server stops counting somewhere above a window, so what is left is not known.
+    counts: the server has been seen to count at least that far.
     times: rows show their create time, or their ids carry it.
     """
 
@@ -145,6 +146,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     checked: bool = False
     checked_start: bool = False
     capped: bool = False
+    counts: int = 0
     times: Times = "row"
     mode: Mode = "seek"
 

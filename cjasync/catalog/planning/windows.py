@@ -19,6 +19,7 @@ from cjasync.catalog.planning.cover import Cover, seen_prices
 from cjasync.catalog.planning.keyset import chain, known_times
 from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
 from cjasync.catalog.planning.question import Facts, Region, Reply
+from cjasync.catalog.planning.totals import newest_page, newest_rows
 
 FEW_PAGES = 4  # of one second that are read without asking first how large it is
 LEAST_PAGES = 4  # of a window whose first ones serve to count what has no create time
@@ -33,7 +34,7 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     heads: dict[int, Reply] = {}
     if job.head is not None:
         first, heads = yield from _beside_head(job, job.head, facts)
-    elif job.last and facts.checked and 0 < job.rows <= facts.window:
+    elif job.last and facts.checked and not facts.capped and 0 < job.rows <= _last_rows(job, facts):
         done, first = yield from _last_window(job, facts, categories)
         if done:
             return
@@ -95,7 +96,9 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
 def _rest(job: Range, start: int, spine: Reply, before: int, facts: Facts, *, seen_start: bool = False) -> Range:
     """What is left behind the first rows, `before`; how much, a server that stops counting leaves open."""
     expected = facts.window + 1 if facts.capped else max(0, spine.total - before)
-    return Range(start, job.end, expected, seen_start=seen_start, rank=job.rank + before, last=job.last)
+    near = job.last and expected <= facts.window + facts.size
+    prices = tuple(seen_prices(spine)) if near else ()
+    return Range(start, job.end, expected, seen_start=seen_start, rank=job.rank + before, last=job.last, prices=prices)
 
 
 def _beside_head(job: Range, head: Reply, facts: Facts) -> Steps:
@@ -144,26 +147,36 @@ def _up_to(end: int, spine: Reply, top: int, facts: Facts) -> Reply | None:
     )
 
 
+def _last_rows(job: Range, facts: Facts) -> int:
+    """What the last window can hold: a page less than others, and the newest page of all."""
+    return (facts.reach - 1) * facts.size + newest_rows(job.prices, facts)
+
+
 def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     """Read the rest of the walk, but with the newest page of all for its last.
 
     Returns whether that could be done; if not, a page that was read with its number.
     """
     listing = Listing(Region(job.start, job.end), facts, rank=job.rank)
-    top = facts.pages(job.rows) - 1
+    halved = job.rank + job.rows > facts.counts
+    prices = job.prices if halved else ()
+    top = facts.pages(max(0, job.rows - newest_rows(prices, facts)))
+    if not top and halved and not prices:
+        top = 1
     if top:
-        (spine,) = yield [Ask(listing.region, top, "spine", burst=top + 1)]
-        if spine.error or not spine.exact or spine.total > facts.window:
+        (spine,) = yield [Ask(listing.region, top, "spine", burst=top + 1 + halved)]
+        if spine.error or not spine.exact or spine.total > facts.window + facts.size:
             return False, (top, spine)
         yield from check_rows(spine, listing.region, known_times(spine), facts)
         listing.take(top, spine)
-    if not top or listing.total > top * facts.size:
-        (newest,) = yield [Ask(Region(), 1, "last", "desc", burst=max(1, top))]
+        prices = tuple(seen_prices(spine)) if halved else ()
+    if halved or not top or listing.total > top * facts.size:
+        newest = yield from newest_page(prices, max(1, top))
         yield Learn({"newest": newest})
-        shown = [moment for moment in newest.times if moment is not None]
-        if shown and len(shown) == len(newest.times) and all(a >= b for a, b in pairwise(shown)):
+        moments = [moment for moment in newest.times if moment is not None]
+        if moments and len(moments) == len(newest.times) and all(a >= b for a, b in pairwise(moments)):
             listing.end_with(newest)
-            if not top and job.start is not None and shown[-1] < job.start <= shown[0]:
+            if not top and job.start is not None and moments[-1] < job.start <= moments[0]:
                 listing.take(1, newest, 0, len(listing.keys))
     if not listing.totals:
         return False, None
