@@ -158,7 +158,8 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     Returns whether that could be done; if not, a page that was read with its number.
     """
     listing = Listing(Region(job.start, job.end), facts, rank=job.rank)
-    halved = job.rank + job.rows > facts.counts
+    expected = job.rank + job.rows
+    halved = expected > facts.counts and expected != facts.window  # where a server may well stop counting
     prices = job.prices if halved else ()
     top = facts.pages(max(0, job.rows - newest_rows(prices, facts)))
     if not top and halved and not prices:
