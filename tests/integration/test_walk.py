@@ -43,7 +43,7 @@ async def test_everything_comes_once_and_is_proved():
     assert report.figures()["complete"] == "proved"
 
 
-@pytest.mark.parametrize(("null_times", "requests"), [(0.0, 4), (0.01, 7)])
+@pytest.mark.parametrize(("null_times", "requests"), [(0.0, 4), (0.01, 6)])
 async def test_a_catalogue_within_one_window_is_read_as_it_is(null_times, requests):
     """Its four pages; and where products without a time are behind all others, whether the total counts them all."""
     async with shop(700, null_times=null_times) as (sandbox, cj):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from cjasync.catalog.planning.cover import seen_prices
 from cjasync.catalog.planning.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
 from cjasync.catalog.planning.question import Certificate, Facts, Region, Reply
-from cjasync.catalog.planning.totals import counts_to, newest_page, sum_of_parts
+from cjasync.catalog.planning.totals import counts_to, newest_page, newest_rows, sum_of_parts
 from cjasync.catalog.planning.untimed import count_untimed, front_of
 
 
@@ -82,7 +82,8 @@ def _all_at_once(everything: Listing, head: Reply, facts: Facts) -> Steps:
         yield everything.certified("pages")
         return True
     pages = facts.pages(head.total)
-    last = pages if head.total % facts.size == 0 else pages - 1  # so that it overlaps with what the other end shows
+    shown = newest_rows(seen_prices(head), facts) - 1  # beyond the last page, which must overlap with what it shows
+    last = max(1, facts.pages(head.total - shown))
     newest: Reply | None = None
     try:
         yield from everything.ask([last] if last > 1 else [])  # alone: it may be too far
