@@ -75,8 +75,8 @@ def facts(tally: Tally) -> str:
     ]
     if tally.points_left is not None:
         told.append(f"{tally.points_left:,} points left")
-    if tally.waiting_until is not None:
-        told.append(f"waiting until {tally.waiting_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+    if (until := tally.waiting_until or tally.empty_until) is not None:
+        told.append(f"waiting until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
     if (left := seconds_left(tally)) is not None:
         told.append(f"{duration(left)} to go")
     return " · ".join(told)

@@ -26,7 +26,8 @@ class Tally:
     products: rows of this run, after `earlier` ones of a run that is continued; total: as CJ counts them.
     calls: requests sent, by path. points: spent by this run, from what each answered call costs.
     points_left: what the day has left. limits_need: seconds that the limits make the rest take, at least.
-    waiting_until: it sleeps until a budget has more. sinks: the files that are written.
+    waiting_until: it sleeps until a budget has more. empty_until: the ledger knows one that is used up until then.
+    sinks: the files that are written.
     """
 
     def __init__(self, plan: Plan, costs: Mapping[str, int]) -> None:
@@ -41,6 +42,7 @@ class Tally:
         self.points_left: int | None = None
         self.limits_need: float | None = None
         self.waiting_until: datetime | None = None
+        self.empty_until: datetime | None = None
         self.sinks: list[FileSink] = []
         self.skipped = 0
         self.first_skipped: Skipped | Skip | None = None
@@ -60,7 +62,11 @@ class Tally:
             case hooks.Retried():
                 self.retried += 1
             case hooks.Outcome(error=None):
-                self.points += self._costs.get(event.endpoint, 0)
+                self.points += self.price(event.endpoint)
+
+    def price(self, path: str) -> int:
+        """Points of a call."""
+        return self._costs.get(path, 0)
 
     def rows(self, count: int, skipped: tuple[Skipped, ...], total: int | None) -> None:
         """A page was written."""

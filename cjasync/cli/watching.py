@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
+from cjasync.catalog.bursts import shortage
 from cjasync.cli.tally import Tally
 from cjasync.client import CJClient
 from cjasync.errors import CJError
@@ -42,7 +44,11 @@ async def watched(
 
 
 async def _ask(cj: CJClient, path: str, tally: Tally) -> None:
-    """What the ledger says: CJ's own figure where its answers carry one, and what has been counted here where not."""
-    tally.points_left = (await cj.usage())["points"].remaining
+    """What the ledger says: of CJ's limit and the user's own that which has less left, and until when it is empty."""
+    usage = await cj.usage()
+    tally.points_left = usage["points"].remaining
+    prices = {f"calls {path}": 1, "points": tally.price(path)}
+    short = shortage(usage, prices, 1, 1, kept=0, now=datetime.now(UTC))
+    tally.empty_until = None if short is None else short[1]
     if (requests := tally.requests_left) is not None:
         tally.limits_need = (await cj.estimate(path, requests)).seconds

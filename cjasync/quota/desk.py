@@ -106,6 +106,12 @@ class Desk:
         self._writer = self._crew.start(self._write_patiently())
         self._writer.add_done_callback(self._end_writing)  # also if it is cancelled before it has begun
 
+    async def written(self) -> None:
+        """Write what has not been written, and wait for it."""
+        self.write()
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
+
     def _settle(self, settlement: Settlement, *, urgent: bool = False) -> None:
         if not self._store.shared:
             self._store.try_settle((settlement,), self)

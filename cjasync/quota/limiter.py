@@ -141,6 +141,7 @@ class Limiter:
         """What has been used and what is left in every bucket of this account and address. Raises StoreError."""
         await self._open_store()
         desk, scopes = self._desk, self._scopes
+        await desk.written()  # what the last answer said belongs to it
         now, ours = await self.store.read(scopes.prefix, desk)
         _, shared = await self.store.read(scopes.address, desk)
         states, wall = {**ours, **shared}, int(desk.wall() * SECOND)

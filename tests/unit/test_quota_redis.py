@@ -195,6 +195,7 @@ async def test_a_cancellation_that_the_client_loses_passes_all_the_same(shop):
     client = shop.client()
     lim = limiter(client, qps=None, ip_qps=None)
     await send(lim)
+    await lim.usage()  # which writes down the answer: what is lost is to be the question
     script, begun = lim.store._script, asyncio.Event()
 
     async def losing(**given):

@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cjasync._endpoint import Endpoint
 from cjasync.config import Plan
 from cjasync.errors import ConfigError, QuotaExhaustedError, StoreError
-from cjasync.quota import Limiter, MemoryStore, Refusal, SQLiteStore, open_store
+from cjasync.quota import Limiter, MemoryStore, PointsInfo, Refusal, SQLiteStore, open_store
 from cjasync.quota.bucket import SECOND
 from cjasync.quota.database import Database
 from cjasync.quota.places import default_path, shared_disk
@@ -85,6 +86,41 @@ def test_a_restart_goes_on_where_the_day_stood(tmp_path):
             await lim.admit(LIST)
 
     in_one_run(path, second, qps=100, daily_calls=5)
+
+
+def test_a_users_own_limit_goes_on_after_a_restart_also_in_a_ledger_that_did_not_count_for_it(tmp_path):
+    path, clock = tmp_path / "quota.db", VirtualClock(NOON)
+
+    async def first(lim):
+        for _ in range(3):
+            (await lim.admit(LIST)).answered(PointsInfo(50_000, 0, 50_000))
+
+    async def second(lim):
+        await send(lim)
+        with pytest.raises(QuotaExhaustedError, match="your own limit of 200 points") as caught:
+            await lim.admit(LIST)
+        assert caught.value.used == 200
+        assert (await lim.usage())["points"].source == "user"
+
+    async def today_and_tomorrow(lim):
+        with pytest.raises(QuotaExhaustedError):
+            await lim.admit(LIST)
+        clock.advance(12 * 3600)
+        await send(lim, 4)
+        with pytest.raises(QuotaExhaustedError):
+            await lim.admit(LIST)
+
+    in_one_run(path, first, clock=clock, qps=100)
+    in_one_run(path, second, clock=clock, qps=100, daily_points=200)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for key, blob in db.execute("SELECT key, state FROM bucket WHERE key LIKE 'account:%'").fetchall():
+            states = msgspec.msgpack.decode(blob)
+            for state in states.values():
+                if state[0] == "budget":
+                    del state[-1]  # `dawn`
+            db.execute("UPDATE bucket SET state = ? WHERE key = ?", (msgspec.msgpack.encode(states), key))
+        db.commit()
+    in_one_run(path, today_and_tomorrow, clock=clock, qps=100, daily_points=200)
 
 
 def test_a_restart_of_the_machine_neither_frees_nor_blocks(tmp_path):
