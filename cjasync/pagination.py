@@ -222,14 +222,14 @@ class _Listing(Generic[T]):
             return
         if total > reach:
             raise OutOfReachError(
-                f"CJ shows {reach} of the {total} records that match; {total - reach} are out of reach. Narrow the "
-                "filters, or read the whole with cjasync.catalog.walk",
+                f"CJ shows {reach:,} of the {total:,} records that match; {total - reach:,} are out of reach. "
+                "Narrow the filters, or read the whole with cjasync.catalog.walk",
                 reachable=reach,
                 total=total,
                 endpoint=path,
             )
         if total == reach:
-            text = f"{path}: CJ counts exactly the {reach} records that it shows; there may be more"
+            text = f"{path}: CJ counts exactly the {reach:,} records that it shows; there may be more"
             warnings.warn(text, OutOfReachWarning, stacklevel=2)
 
     def _page(self, number: int, got: PageRows) -> Page[T]:

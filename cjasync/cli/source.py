@@ -91,15 +91,16 @@ class PagerSource:
 
 def _beyond(page: Page[Any]) -> OutOfReachError:
     total = page.total or 0
+    shown = total - page.unreachable
     text = (
-        f"CJ shows {total - page.unreachable} of the {total} records that match; {page.unreachable} are out of reach. "
+        f"CJ shows {shown:,} of the {total:,} records that match; {page.unreachable:,} are out of reach. "
         "Narrow the filters, take what can be had with --incomplete-ok, or all of it with --api list and no order or "
         "page size of your own"
     )
-    return OutOfReachError(text, reachable=total - page.unreachable, total=total)
+    return OutOfReachError(text, reachable=shown, total=total)
 
 
 def _cut(place: _Place) -> OutOfReachError:
     reachable, total = place.reachable or 0, place.total or 0
-    text = f"CJ shows {reachable} of the {total} records that match, and all those are here; narrow the filters"
+    text = f"CJ shows {reachable:,} of the {total:,} records that match, and all those are here; narrow the filters"
     return OutOfReachError(text, reachable=reachable, total=total)
