@@ -37,7 +37,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._db: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._files = [Path(f"{path}{end}") for end in ("", "-wal", "-shm")]
+        self._known: list[tuple[int, int]] | None = None
         self._in_use = threading.RLock()
         self._elsewhere = threading.RLock()
         _databases.add(self)
@@ -85,7 +86,7 @@ class Database:
                 if db is not None:
                     db.close()
                 raise
-            self._file = self._identity()
+            self._known = self._identify()
             self._db = db
 
     def _prepare(self, db: sqlite3.Connection, prepare: Callable[[sqlite3.Connection], None]) -> None:
@@ -155,15 +156,15 @@ class Database:
             db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()  # and the rest under the lock, or it never ends
 
     def replaced(self) -> bool:
-        """Whether the file was removed or exchanged: others would not see what is written here."""
-        return self._file != self._identity()
+        """Whether a file of ours was removed or exchanged: others would not see what is written here."""
+        return self._known != self._identify()
 
-    def _identity(self) -> tuple[int, int] | None:
+    def _identify(self) -> list[tuple[int, int]] | None:
         try:
-            found = self.path.stat()
+            found = [file.stat() for file in self._files]
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return [(one.st_dev, one.st_ino) for one in found]
 
     def close(self) -> None:
         """Close the connection."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from copy import deepcopy
+from copy import copy, deepcopy
 from datetime import UTC, tzinfo
 from itertools import chain
 from typing import Any, Literal
@@ -121,9 +121,7 @@ class Limiter:
             latest = min(latest, int(deadline * SECOND))
         booking = self._booking(endpoint, priority)
         try:
-            if not self._open:
-                await self._open_store()
-            if not line.waiting:
+            if self._open and not line.waiting:
                 desk.token = token = desk.token + 1
                 verdict = self.store.try_book(booking, desk, token)
                 if isinstance(verdict, Ticket):
@@ -221,6 +219,8 @@ class Limiter:
         """Hand out turns while anybody waits: one task and one timer for any number of them."""
         line, desk, served = self._line, self._desk, 0
         try:
+            if not self._open:
+                await self._open_store()
             while line.waiting or line.parked:
                 waiter = line.head(desk.ns())
                 self._turn_at = 0
@@ -236,9 +236,9 @@ class Limiter:
                     self._tell(late, self._judge.too_long, self._expected())
                 await self._nap(min(line.next_event(), self._turn_at or NEVER))
         except Exception as error:
-            words = error.message if isinstance(error, StoreError) else f"the quota store failed: {error!r}"
+            told = error if isinstance(error, CJError) else StoreError(f"the quota store failed: {error!r}")
             for waiter in line.drain():
-                waiter.future.set_exception(StoreError(words))
+                waiter.future.set_exception(copy(told))
 
     async def _offer(self, waiter: Waiter[Ticket]) -> int | None:
         """Try to serve the first in line. None: that is settled; else when to try again."""

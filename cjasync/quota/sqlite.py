@@ -39,6 +39,7 @@ T = TypeVar("T")
 PATIENCE = 10 * SECOND  # after so long a lock that nobody lets go is an error
 EAGER = 16  # tries without a pause: the lock is nearly always let go within a moment
 TIDY_AFTER = 4000  # transactions: some 8 MB of log
+LOOK = SECOND // 10  # how often to see whether the files are still there
 REMEMBER = 10 * SECOND  # how often the era is written down
 
 _ERA = ""
@@ -93,6 +94,7 @@ class SQLiteStore:
         self._boot = boot_id()
         self._ahead = 0
         self._remembered = 0
+        self._looked = 0
         self._era: bytes = b""
         self._known: dict[str, Row] = {}
         self._commits = 0
@@ -132,6 +134,7 @@ class SQLiteStore:
         """The moment on the buckets' clock, and the buckets whose keys begin so. Raises StoreError."""
 
         def scan(db: sqlite3.Connection) -> tuple[int, dict[str, State]]:
+            self._look(desk.ns())
             rows = [self._read(_decode, blob) for (blob,) in db.execute(_ALL, (_ERA,))]
             found = {key: state for row in rows for key, state in row.items() if key.startswith(prefix)}
             return desk.ns() + self._ahead, found
@@ -219,6 +222,7 @@ class SQLiteStore:
             settle(_shifted(settlement, self._ahead), self._states(settlement.booking, rows), now, wall)
 
     def _load(self, db: sqlite3.Connection, desk: Desk) -> Rows:
+        self._look(desk.ns())
         address, account = desk.prefixes
         era, of_address, of_account = db.execute(_GET, (_ERA, address, account)).fetchone()
         if era != self._era:
@@ -252,13 +256,17 @@ class SQLiteStore:
                 row.blob = blob
                 changed.append((row.key, blob))
         if at - self._remembered >= REMEMBER:
-            if self._file.replaced():
-                raise StoreError(f"the quota database {self.path} was removed or replaced while it was in use")
             self._remembered = at
             self._era = _encode(Era(self._boot, self._ahead, at + self._ahead, wall))
             changed.append((_ERA, self._era))
         if changed:
             db.executemany(_PUT, changed)
+
+    def _look(self, now: int) -> None:
+        if now - self._looked >= LOOK:
+            self._looked = now
+            if self._file.replaced():
+                raise StoreError(f"the quota database {self.path} was removed or replaced while it was in use")
 
     def _recognise(self, blob: bytes) -> None:
         """Another process has written down the era; it must still be ours."""
