@@ -59,6 +59,11 @@ class Scene:
 
     async def look(self):
         await asyncio.gather(self.lim.usage(), self.lim.usage())
+        ticket = await self.lim.admit(LIST)
+        self.got.append(ticket)
+        self.hold()
+        ticket.answered()
+        await self.lim.usage()
         read = self.lim.store.read
 
         def while_held(*asked):
