@@ -29,7 +29,7 @@ def objections(model: type[Model], rows: Collection[Any]) -> dict[int, Fault | s
         return found
     for column_of, kind, wired in _columns(model):
         column = column_of(rows)
-        if kind.known.issuperset(column):
+        if kind.known and kind.known.issuperset(column):  # what is never remembered may have no hash
             continue
         if kind.check is not None and not kind.check(column):
             for place, value in enumerate(column):
