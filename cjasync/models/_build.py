@@ -15,7 +15,7 @@ from cjasync.models._values import Fault, Unreadable
 
 def nested(model: type[Model], field: Field) -> type[Model]:
     """The model inside a field of nested models (itself, where it holds its own kind)."""
-    return field.kind.model or model
+    return field.model or model
 
 
 def objections(model: type[Model], rows: Collection[Any]) -> dict[int, Fault | str]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from cjasync.models import _values as values
 from cjasync.models._values import Price, Unreadable, Weight
-
-if TYPE_CHECKING:
-    from cjasync.models._model import Model
 
 ANY_SCALAR = "any scalar"
 Id = Annotated[str, ANY_SCALAR]
@@ -50,7 +47,6 @@ class Kind(Struct, frozen=True):
     check: Check | None = None
     known: set[Any] = set()
     told: Callable[[Any], str | None] | None = None
-    model: type[Model] | None = None
     required: Any = None
 
     @property

@@ -45,23 +45,24 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _kind_of(annotation: Any, owner: str, lazy: dict[Any, Kind]) -> Kind:
+def _kind_of(annotation: Any, owner: str, lazy: dict[Any, Kind]) -> tuple[Kind, Any]:
+    """How a declared type is stored, and the model that it holds: None where there is none, or the owner itself."""
     if get_origin(annotation) is Annotated:
         named = {ANY_SCALAR: OPAQUE, "milliseconds": MILLIS}
-        return named.get(annotation.__metadata__[0], ANY_JSON)
+        return named.get(annotation.__metadata__[0], ANY_JSON), None
     options = [option for option in get_args(annotation) if option is not type(None)]
     if get_origin(annotation) is tuple and annotation not in LAZY:
         item = options[0]
         name = owner if item is _Self else item.__name__
-        return Kind("models", f"list[{name}] | None", tuple, model=None if item is _Self else item)
+        return Kind("models", f"list[{name}] | None", tuple), None if item is _Self else item
     if len(options) == 1 and get_origin(annotation) is not tuple:
         return _kind_of(options[0], owner, lazy)
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        return Kind("model", annotation | None, lambda value: value, lazy=False, model=annotation)
+        return Kind("model", annotation | None, lambda value: value, lazy=False), annotation
     found = NATIVE.get(annotation) or lazy.get(annotation)
     if found is None:
         raise TypeError(f"{owner}: no way to read {annotation!r}")
-    return found
+    return found, None
 
 
 class _Self:
@@ -69,13 +70,17 @@ class _Self:
 
 
 class Field(Struct, frozen=True):
-    """One public field: its names on the wire, how it is read, and the slots that hold what came."""
+    """One public field: its names on the wire, how it is read, and the slots that hold what came.
+
+    model: of what it holds, where that are models other than its owner.
+    """
 
     name: str
     wires: tuple[str, ...]
     slots: tuple[str, ...]
     kind: Kind
     required: bool
+    model: type[Model] | None
 
 
 def _property(field: Field) -> property:
@@ -113,12 +118,12 @@ class ModelMeta(StructMeta):
                 continue
             default = namespace.pop(attribute, msgspec.NODEFAULT)
             told = default if isinstance(default, _Wire) else _Wire((), sparse=False)
-            kind = _kind_of(eval(annotation, scope), name, SPARSE if told.sparse else LAZY)  # noqa: S307 - our own text
+            kind, model = _kind_of(eval(annotation, scope), name, SPARSE if told.sparse else LAZY)  # noqa: S307 - our own text
             names = told.names or (camel(attribute),)
             required = default is msgspec.NODEFAULT
             own = (attribute, *(f"{attribute}__{n}" for n in range(2, len(names) + 1)))
             shown = (f"_wire_{attribute}" if kind.lazy or len(names) > 1 else attribute, *own[1:])
-            fields[attribute] = Field(attribute, tuple(names), shown, kind, required)
+            fields[attribute] = Field(attribute, tuple(names), shown, kind, required, model)
             for slot, wired in zip(own, names, strict=True):
                 slots[slot] = kind.required if required and kind.required is not None else kind.wire
                 wires[slot] = wired
