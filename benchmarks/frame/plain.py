@@ -36,8 +36,8 @@ _PLAIN: dict[str, Any] = {
 
 
 def _type_of(field: Field, make: Any) -> Any:
-    if field.kind.model is not None:
-        inner = make(field.kind.model)
+    if field.model is not None:
+        inner = make(field.model)
         return inner | None if field.kind.name == "model" else list[inner] | None
     return _PLAIN[field.kind.name]
 
