@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
@@ -48,12 +48,15 @@ async def usage(
     table.add_column("by", no_wrap=True)
     buckets = sorted(told.buckets, key=_place)
     for bucket in buckets:
-        table.add_row(safe(bucket.name), *_row(bucket, wide), _WHOSE[bucket.source])
+        if bucket.limit is not None:  # of the others the chart says what was used
+            table.add_row(safe(bucket.name), *_row(bucket, bucket.limit, wide), _WHOSE[bucket.source])
     out.print(table)
-    charts = Table(box=None, padding=(0, 2))
+    charts = Table(
+        "", f"last {_HOURS} hours", Column("used", justify="right"), box=None, padding=(0, 2), header_style=""
+    )
     for name, bucket in {bucket.name: bucket for bucket in buckets}.items():
         if chart := hourly(bucket, now := datetime.now(UTC)):
-            charts.add_row(safe(name), f"last {_HOURS} hours", chart, f"{sum(_used(bucket, now)):,} used")
+            charts.add_row(safe(name), chart, f"{sum(_used(bucket, now)):,}")
     if charts.row_count:
         out.print(charts)
 
@@ -79,17 +82,15 @@ def _place(bucket: BucketUsage) -> tuple[int, int, str]:
     return group, -bucket.used if bucket.unit == "calls" else 0, bucket.name
 
 
-def _row(bucket: BucketUsage, wide: bool) -> tuple[ProgressBar | str, str, str]:
-    if bucket.limit is None:
-        return "", f"{bucket.used:,} used", "no limit"
-    left = bucket.remaining if bucket.remaining is not None else bucket.limit - bucket.used
-    style = "red" if left * 10 < bucket.limit else "green"
-    bar = ProgressBar(total=max(1, bucket.limit), completed=left, complete_style=style, finished_style=style)
+def _row(bucket: BucketUsage, limit: int, wide: bool) -> tuple[ProgressBar | str, str, str]:
+    left = bucket.remaining if bucket.remaining is not None else limit - bucket.used
+    style = "red" if left * 10 < limit else "green"
+    bar = ProgressBar(total=max(1, limit), completed=left, complete_style=style, finished_style=style)
     back = ""
-    if bucket.resets_at is not None and left < bucket.limit:
+    if bucket.resets_at is not None and left < limit:
         away = (bucket.resets_at - datetime.now(UTC)).total_seconds()
         back = f"in {duration(away)}" if away > _SOON else "at once"
         if wide and away > _SOON:
             day = "" if bucket.resets_at.date() == datetime.now(UTC).date() else "%Y-%m-%d "
             back = f"{bucket.resets_at.astimezone(UTC):{day}%H:%M} UTC, {back}"
-    return bar, f"{left:,} of {bucket.limit:,}", back
+    return bar, f"{left:,} of {limit:,}", back

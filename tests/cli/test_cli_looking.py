@@ -74,6 +74,9 @@ def test_usage_counts_what_was_asked(cj, cjasync):
     assert re.search(r"calls product/listV2 .* 999 of 1,000 .* you *$", shown, re.MULTILINE)
     assert re.search(r"^  points .* 49,950 of 50,000 .* you *$", shown, re.MULTILINE)
     assert cj.access_token not in shown
+    shown = cjasync("usage", "--offline", *cj.access, "--quota-url", "sqlite").stdout
+    assert "no limit" not in shown
+    assert re.search(r"^  calls product/listV2 +[·█]+ +1 *$", shown, re.MULTILINE)
 
 
 def test_login_keeps_the_token_for_the_next_commands(cj, cjasync, monkeypatch, tmp_path):
