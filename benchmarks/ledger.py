@@ -236,7 +236,7 @@ def _report_timings(found: Findings, folder: Path, seconds: float) -> None:
             bars.append(Bar(f"{name.partition(':')[0]}, {processes}", round(p99[name]), name == BOOKING))
         for kind, times in (("p50", p50), ("p99", p99)):
             found.figures[f"{kind}_us_{processes}"] = Figure(round(times[BOOKING]), bare=round(times[UPDATE]))
-        found.figures[f"p50_vs_update_{processes}"] = Figure(round(p50[BOOKING] / p50[UPDATE], 2))
+            found.figures[f"{kind}_vs_update_{processes}"] = Figure(round(times[BOOKING] / times[UPDATE], 2))
     columns = ["", "processes", "times", "p50, µs", "p99, µs", "longest, ms"]
     note = (
         f"Each process {PACE} times a second at random moments, in turns a second each. A booking checks and writes "

@@ -198,8 +198,19 @@ def _report_uncontended(found: Findings, comparison: Comparison) -> None:
 def _report_crowd(found: Findings) -> None:
     names = [name for name in installed() if name != NAIVE]
     crowds: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    for name in (*names, OURS, AIOLIMITER, OURS, AIOLIMITER):  # the two that are judged three times, in turn
+    judged = [OURS, AIOLIMITER]
+    for name in (
+        *(name for name in names if name not in judged),
+        *judged,
+        *judged[::-1],
+        *judged,
+        *judged[::-1],
+        *judged,
+    ):
         crowds[name].append(in_fresh_process(crowd, name))
+    # What else the machine does may double the cost of a run, and of those next to it: so each is held against its own.
+    pairs = zip(crowds[OURS], crowds[AIOLIMITER], strict=True)
+    beside = statistics.median(one["cpu"] / other["cpu"] for one, other in pairs)
     cpu = {name: statistics.median(one["cpu"] for one in crowds[name]) for name in names}
     rows: list[list[Any]] = []
     for name in names:
@@ -209,7 +220,7 @@ def _report_crowd(found: Findings) -> None:
             [
                 name,
                 round(cpu[name] * 1e6, 1),
-                round(cpu[name] / cpu[AIOLIMITER], 2),
+                round(beside if name == OURS else cpu[name] / cpu[AIOLIMITER], 2),
                 int(displaced),
                 round(statistics.median(one["seconds"] for one in crowds[name]), 2),
                 f"{waiting['idle']:.2%}",
@@ -218,7 +229,7 @@ def _report_crowd(found: Findings) -> None:
         )
         if name == OURS:
             found.figures["displaced"] = Figure(displaced)
-            found.figures["crowd_vs_aiolimiter"] = Figure(round(cpu[OURS] / cpu[AIOLIMITER], 3))
+            found.figures["crowd_vs_aiolimiter"] = Figure(round(beside, 3))
             found.figures["idle_percent"] = Figure(round(waiting["idle"] * 100, 3))
     columns = ["limiter", "µs of CPU per turn", "x aiolimiter", "displaced by", "seconds", "idle CPU", "cancelling, s"]
     note = "10,000 tasks at 5,000/s, tasks included, for cjasync also stamps and answers; then 10,000 that wait at 6/s."
