@@ -68,6 +68,8 @@ def as_json(error: CJError, options: Collection[str]) -> dict[str, Any]:
     told: dict[str, Any] = {"error": type(error).__name__, "message": words, "exit_code": code}
     if isinstance(error, APIError):
         told["code"] = error.code
+    if isinstance(error, QuotaExhaustedError):
+        told["source"] = error.source
     if (at := goes_on_at(error)) is not None:
         told["goes_on_at"] = at.astimezone(UTC).isoformat()
     return told

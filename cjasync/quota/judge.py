@@ -12,7 +12,7 @@ from cjasync.quota.desk import Desk
 from cjasync.quota.facts import Source
 from cjasync.quota.state import Blocked, NotBefore
 
-NOISE = 0.001  # seconds that sums of clocks may be beside what they mean
+NOISE = 0.05  # seconds that sums of clocks, one of them perhaps another machine's, may be beside what they mean
 _LIFTED_BY = {
     "calls": "`Plan(daily_calls=None)`",
     "points": "`Plan(daily_points=None)`",

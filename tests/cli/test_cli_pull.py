@@ -160,6 +160,7 @@ def test_a_day_that_is_used_up_ends_with_4_and_the_next_run_goes_on(cj, cjasync)
     assert not Path("p.sqlite").exists()
     told = json.loads(cjasync(*pull, "--daily-calls", "1", "--json").stdout)
     assert (told["error"], told["exit_code"], told["products"]) == ("QuotaExhaustedError", 4, 600)
+    assert told["source"] == "user"
     assert datetime.fromisoformat(told["goes_on_at"]) > datetime.now(UTC)
     result = cjasync(*pull)
     assert "Going on with p.sqlite.partial: 600 products are there." in result.stderr
