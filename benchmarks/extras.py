@@ -54,7 +54,7 @@ QUESTIONS = {
 
 
 @question("What do uvloop, a faster gzip and a warm allocator bring?")
-def run(rounds: int = 4, seconds: float = 0.3) -> Findings:
+def run(rounds: int = 3, seconds: float = 0.3) -> Findings:
     """rounds: how often each is started anew. seconds: that each then runs."""
     found = Findings()
     order = random.Random(1)

@@ -41,7 +41,7 @@ GROUP = 20_000  # rows that the bare writers of columns take at a time
 
 
 @question("How many rows a second go into each kind of file, beside writers that only write?")
-def run(list_pages: int = 200, repeats: int = 3) -> Findings:
+def run(list_pages: int = 120, repeats: int = 3) -> Findings:
     """list_pages: pages of 200 rows. repeats: of each; the median counts."""
     found = Findings()
     with bodies(list_pages=list_pages) as folder:
@@ -176,6 +176,7 @@ WRITERS: dict[str, tuple[Callable[[Sequence[Any], Path], None], str | None]] = {
     "DuckDB: from Arrow, all texts": (_duckdb, "duckdb"),
 }
 BARE = {
+    ".jsonl": "JSON lines: msgspec encode_lines",
     ".csv": "CSV: csv.writer",
     ".sqlite": "SQLite: executemany",
     ".parquet": "Parquet: pyarrow, all texts",
