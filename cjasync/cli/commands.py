@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -39,8 +41,11 @@ class _Later(TyperCommand):
 def _load(name: str) -> Any:
     from cjasync.cli.running import as_command
 
+    command = getattr(import_module(f"cjasync.cli.{name}"), name)
+    # The terminal says how long a line is: only an empty one ends a paragraph.
+    says = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
     one = typer.Typer(**SETTINGS)
-    one.command(name)(as_command(getattr(import_module(f"cjasync.cli.{name}"), name)))
+    one.command(name, help=says)(as_command(command))
     return get_command(one)
 
 

@@ -140,6 +140,7 @@ def test_the_help_lists_every_command_and_every_filter(cjasync):
     for command in ("demo", "pull", "search", "show", "usage", "sandbox", "login", "doctor"):
         assert re.search(rf"^│ {command} ", shown, re.MULTILINE)
     pull = cjasync("pull", "--help").stdout
+    assert "All of product/list, also where CJ shows only a window of it" in " ".join(pull.split())
     for option in ("--out", "--api", "--category-id", "--key-word", "--daily-points", "--json", "--quiet", "--fresh"):
         assert option in pull
     assert cjasync("--version").stdout.startswith("cjasync 0.")
