@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
 from cjasync import AuthError, CJClient, Plan, StoreError, TooManyAccountsError
+from cjasync.hooks import Attempt, Event, Hook
 from cjasync.quota import MemoryStore, SQLiteStore
 from cjasync.sandbox import Sandbox
+from cjasync.testing.clock import VirtualClock, run
 from cjasync.testing.plugin import sandbox_client
 
 ONLY_SEATS = Plan(qps=None, ip_qps=None, daily_calls=None, daily_points=None, login_interval=None)
@@ -68,3 +72,36 @@ async def test_a_fourth_account_that_cj_itself_turns_away_is_told_at_once():
                 await cj.settings.get()
         assert sandbox.stats()["requests"] == asked + 1
         assert (caught.value.limit, caught.value.frees_at) == (3, None)
+
+
+@pytest.mark.parametrize("quota", ["memory", "sqlite"])
+def test_no_day_costs_more_than_the_user_allows_however_much_cj_says_is_left(tmp_path, quota):
+    """A nightly job and a service on one account, each with a limit of its own, for days."""
+    clock = VirtualClock(datetime(2026, 3, 1, 20, tzinfo=UTC))
+    store = MemoryStore() if quota == "memory" else SQLiteStore(tmp_path / "quota.db")
+    sent: dict[str, Counter[int]] = {"job": Counter(), "service": Counter()}
+
+    def count(name: str) -> Hook:
+        def hook(event: Event) -> None:
+            if isinstance(event, Attempt):
+                sent[name][int(clock.time() // 86_400)] += 1
+
+        return hook
+
+    async def asks(sandbox: Sandbox, name: str, calls: int, points: int) -> None:
+        plan = Plan(qps=6, daily_points=points)
+        settings = {"quota": store, "clock": clock, "hooks": [count(name)], "on_exhausted": "wait"}
+        async with sandbox_client(sandbox, plan=plan, **settings) as cj:
+            for page in range(1, calls + 1):
+                await cj.products.list(page_num=page, page_size=10)
+
+    async def main() -> None:
+        async with Sandbox(products=200, plan=Plan.advanced(), clock=clock) as sandbox:
+            await asyncio.gather(asks(sandbox, "job", 6, 300), asks(sandbox, "service", 14, 500))
+            assert sandbox.stats()["refused"] == 0
+
+    run(main(), clock=clock)
+    days = sent["job"].keys() | sent["service"].keys()
+    assert [sum(sent[name].values()) for name in ("job", "service")] == [6, 14]
+    assert all((sent["job"][day] + sent["service"][day]) * 50 <= 500 for day in days)
+    assert all(sent["job"][day] * 50 <= 300 for day in days)
