@@ -116,7 +116,7 @@ class SQLiteStore:
 
     def try_book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked | None:
         """Book at once; None while another process holds the file."""
-        return self._transact(self._book, booking, desk, token)
+        return self._transact(desk, self._book, booking, desk, token)
 
     async def book(self, booking: Booking, desk: Desk, token: int) -> Ticket | Blocked:
         """Take all that a request needs, or nothing. Raises StoreError."""
@@ -124,7 +124,7 @@ class SQLiteStore:
 
     def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
         """Write down what became of requests, unless another process holds the file."""
-        return self._transact(self._settle, settlements, desk) is not None
+        return self._transact(desk, self._settle, settlements, desk) is not None
 
     async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
         """Write down what became of requests. Raises StoreError."""
@@ -134,7 +134,6 @@ class SQLiteStore:
         """The moment on the buckets' clock, and the buckets whose keys begin so. Raises StoreError."""
 
         def scan(db: sqlite3.Connection) -> tuple[int, dict[str, State]]:
-            self._look(desk.ns())
             rows = [self._read(_decode, blob) for (blob,) in db.execute(_ALL, (_ERA,))]
             found = {key: state for row in rows for key, state in row.items() if key.startswith(prefix)}
             return desk.ns() + self._ahead, found
@@ -155,9 +154,10 @@ class SQLiteStore:
         left_to_the_parent(self._opening, self._tidying)
         self._opening = self._tidying = None
 
-    def _transact(self, work: Callable[..., T], *args: Any) -> T | None:
+    def _transact(self, desk: Desk, work: Callable[..., T], *args: Any) -> T | None:
         self._keeper.check()
         try:
+            self._look(desk.ns())
             result = self._file.transact(work, *args)
         except BaseException:
             self._known.clear()  # what was rolled back is not what it says
@@ -179,7 +179,7 @@ class SQLiteStore:
         give_up, tries, pause = desk.ns() + PATIENCE, 0, 0.001
         while True:
             await self.open(desk)
-            result = self._transact(work, *args)
+            result = self._transact(desk, work, *args)
             if result is not None:
                 return result
             tries += 1
@@ -222,7 +222,6 @@ class SQLiteStore:
             settle(_shifted(settlement, self._ahead), self._states(settlement.booking, rows), now, wall)
 
     def _load(self, db: sqlite3.Connection, desk: Desk) -> Rows:
-        self._look(desk.ns())
         address, account = desk.prefixes
         era, of_address, of_account = db.execute(_GET, (_ERA, address, account)).fetchone()
         if era != self._era:
@@ -263,7 +262,7 @@ class SQLiteStore:
             db.executemany(_PUT, changed)
 
     def _look(self, now: int) -> None:
-        if now - self._looked >= LOOK:
+        if now - self._looked >= LOOK and self._file.is_open:
             self._looked = now
             if self._file.replaced():
                 raise StoreError(f"the quota database {self.path} was removed or replaced while it was in use")
