@@ -1,7 +1,8 @@
 """Finds the rows of an append-only file that a newer fetch of the same product has replaced.
 
-A walk repeats few rows or none, so only 44 bits of each key's hash are kept while rows are written, and the file is
-read again only where two are equal. Memory: 4 bytes a row, one more if anything repeats, and a bounded dictionary.
+A walk repeats few rows or none, so only six bytes of each key's hash are kept while rows are written, and the file is
+read again only where 44 bits of two are equal. Memory: 6 bytes a row, for a moment at the end another 4 and, if any
+repeats, one and a bounded dictionary.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any
 
 _SHELVES = 4_096
 _SHELF_BITS = 12
-_REST = 2**32 - 1
 _AT_ONCE = 100_000
 
 
@@ -22,15 +22,14 @@ class WrittenKeys:
     """The keys that were written: what tells whether any of them came twice."""
 
     def __init__(self) -> None:
-        # Which shelf a hash stands on is part of what is known of it.
-        self._shelves = [array("I") for _ in range(_SHELVES)]
-        self._put = [shelf.append for shelf in self._shelves]
+        self._first = array("I")
+        self._second = array("H")
 
     def add(self, keys: Iterable[str]) -> None:
         """Note keys of further rows."""
-        put = self._put
-        for value in map(hash, keys):
-            put[value & _SHELVES - 1](value >> _SHELF_BITS & _REST)
+        first, second = _parts(keys)
+        self._first += first
+        self._second += second
 
     def superseded(self, rows: int, heads: Callable[[], Iterable[tuple[str, Any]]]) -> bytearray | None:
         """One byte a row, 1 where the row has to go; None when nothing repeats.
@@ -38,7 +37,7 @@ class WrittenKeys:
         rows: in the file. Those that an earlier run wrote come first.
         heads: starts a pass over them: key and fetch time of each, in order. Of equal times the later row stays.
         """
-        earlier = rows - sum(map(len, self._shelves))
+        earlier = rows - len(self._first)
         self.add(key for key, _ in islice(heads(), earlier))
         repeated = self._repeated()
         drop: bytearray | None = None
@@ -46,7 +45,7 @@ class WrittenKeys:
             drop = drop or bytearray(rows)
             newest: dict[str, tuple[Any, int]] = {}
             for index, (key, fetched_at) in enumerate(heads()):
-                if _mark(key) not in group:
+                if next(_marks(*_parts([key]))) not in group:
                     continue
                 held = newest.get(key)
                 if held is not None and fetched_at < held[0]:
@@ -58,11 +57,20 @@ class WrittenKeys:
         return drop if drop and 1 in drop else None
 
     def _repeated(self) -> Iterator[int]:
-        for place, shelf in enumerate(self._shelves):
+        shelves = [array("I") for _ in range(_SHELVES)]
+        for mark in _marks(self._first, self._second):
+            shelves[mark & _SHELVES - 1].append(mark >> _SHELF_BITS)
+        for place, shelf in enumerate(shelves):
             if len(set(shelf)) < len(shelf):
                 yield from (rest << _SHELF_BITS | place for rest, count in Counter(shelf).items() if count > 1)
 
 
-def _mark(key: str) -> int:
-    """What is kept of a key's hash."""
-    return hash(key) & (_REST << _SHELF_BITS | _SHELVES - 1)
+def _parts(keys: Iterable[str]) -> tuple[array[int], array[int]]:
+    """32 bits and 16 others of each key's hash: cut out of them all in a few steps of C."""
+    hashes = array("q", map(hash, keys)).tobytes()
+    return array("I", hashes)[::2], array("H", hashes)[2::4]
+
+
+def _marks(first: Iterable[int], second: Iterable[int]) -> Iterator[int]:
+    """What is compared of the keys' hashes."""
+    return (one << _SHELF_BITS | other & _SHELVES - 1 for one, other in zip(first, second, strict=True))
