@@ -1,13 +1,18 @@
 """A catalogue that changes while it is walked: what is missed, doubled and read again; and a free plan's days.
 
 Over real sockets, against the sandbox: every shape of catalogue, times how fast it changes, times what one question
-reaches. Then a free plan that CJ counts by calls, in virtual time: a request a second, 1,000 calls a day.
+reaches. Then a free plan that CJ counts by calls, in virtual time: a request a second, 1,000 calls a day. And at each
+rate, what a walk loses beside the same client that asks one thing after the other without any order, where answers have
+a tail: what that loses is the limiter's caution.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +22,7 @@ from msgspec.structs import replace
 
 from benchmarks.frame import Figure, Findings, Table, question
 from benchmarks.frame.fresh import in_fresh_process
-from cjasync import hooks
+from cjasync import CJClient, hooks
 from cjasync.catalog import walk
 from cjasync.config import Plan
 from cjasync.sandbox import Churn, Sandbox
@@ -33,15 +38,25 @@ CHURN = {
     "x10": Churn(seconds_per_call=2.0).times(10),
     "x50": Churn(seconds_per_call=2.0).times(50),
 }
+RATES = (1, 2, 4, 6, 10)
+SMALL_PAGE = 20  # rows, so that many pages cost little
+LATENCIES: dict[str, Callable[[random.Random], float]] = {
+    "150 ms": lambda _: 0.15,
+    "5 % take 900 ms": lambda dice: 0.9 if dice.random() < 0.05 else 0.15,
+}
 FREE = {"qps": None, "ip_qps": None, "accounts_per_ip": None, "daily_calls": None, "daily_points": None}
 
 
 @question("What does a walk miss while the catalogue changes, and how many days does it take on a free plan?")
-def run(products: int = 12_000, slow_products: int = 250_000) -> Findings:
-    """products: of each catalogue that changes. slow_products: of the one that is walked on a free plan."""
+def run(products: int = 12_000, slow_products: int = 250_000, seconds: int = 200) -> Findings:
+    """products: of each catalogue that changes. slow_products: of the one that is walked on a free plan.
+
+    seconds: that a walk at each rate takes at least.
+    """
     found = Findings()
     _report_change(found, products)
     _report_days(found, slow_products)
+    _report_rates(found, seconds)
     return found
 
 
@@ -137,3 +152,63 @@ async def _days(products: int, clock: VirtualClock) -> tuple[dict[str, Any], Cou
             "days": len(calls),
         }
     return told, calls
+
+
+def _report_rates(found: Findings, least_seconds: int) -> None:
+    """What a walk takes beside the time that its requests need at this rate, its beginning included."""
+    rows: list[list[Any]] = []
+    worst = 0.0
+    for latency, draw in LATENCIES.items():
+        for rate in RATES:
+            pages = rate * least_seconds
+            seconds, requests, refused = _in_virtual_time(rate, pages, draw, walked=True)
+            alone, _, alone_refused = _in_virtual_time(rate, pages, draw, walked=False)
+            lost, lost_alone = seconds * rate / requests, alone * rate / pages
+            worst = max(worst, lost / lost_alone)
+            rows.append([latency, rate, pages, round(lost, 4), round(lost_alone, 4), refused + alone_refused])
+    columns = [
+        "one way",
+        "requests a second",
+        "pages",
+        "walk, seconds x rate / requests",
+        "calls without order",
+        "refused",
+    ]
+    found.tables.append(Table("Walks at a rate, in virtual time", columns, rows))
+    found.figures["walk_beside_calls"] = Figure(worst)
+
+
+def _in_virtual_time(
+    rate: int, pages: int, latency: Callable[[random.Random], float], *, walked: bool
+) -> tuple[float, int, int]:
+    clock = VirtualClock()
+    return run_in(_at_rate(rate, pages, latency, clock, walked=walked), clock=clock)
+
+
+async def _at_rate(
+    rate: int, pages: int, latency: Callable[[random.Random], float], clock: VirtualClock, *, walked: bool
+) -> tuple[float, int, int]:
+    """Virtual seconds, requests, and how many of them were refused."""
+    window = 30 * SMALL_PAGE if walked else None
+    plan = Plan(**FREE | {"qps": rate}, list_window=window)  # type: ignore[arg-type]
+    shop: dict[str, Any] = {"shape": "growth", "null_times": 0.0, "fixed_page_size": SMALL_PAGE}
+    shop |= {"list_window": window, "latency": latency}
+    async with (
+        Sandbox(products=pages * SMALL_PAGE, plan=plan, clock=clock, **shop) as sandbox,
+        sandbox_client(sandbox, clock=clock) as cj,
+    ):
+        began, requests = clock.monotonic(), pages
+        if walked:
+            catalogue = walk(cj, wait=True)
+            async for _ in catalogue:
+                pass
+            requests = catalogue.report.requests
+        else:
+            todo = iter(range(pages))
+            await asyncio.gather(*(_ask(cj, todo) for _ in range(max(2, math.ceil(2 * rate)))))
+        return clock.monotonic() - began, requests, sandbox.stats()["refused"]
+
+
+async def _ask(cj: CJClient, todo: Iterator[int]) -> None:
+    for number in todo:
+        await cj.products.list(page_num=1 + number, page_size=SMALL_PAGE)

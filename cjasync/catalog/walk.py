@@ -154,6 +154,8 @@ class Walk:
 
         `commit(token)` tells that a delivery and all before it are safe; what is not comes again after a crash, and the
         walk runs at most two windows ahead of it. `finish()` ends the walk when everything is.
+
+        Who breaks off closes the walk, by `async with walk(...)` or `aclose()`: until then its checkpoint is in use.
         """
         self._check_new()
         try:

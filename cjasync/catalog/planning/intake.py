@@ -13,7 +13,7 @@ from cjasync.catalog.planning.question import Answer, Reply, Row, created_from_i
 from cjasync.catalog.planning.state import Job, State, Task
 from cjasync.catalog.planning.untimed import Hidden
 
-LOOKING = frozenset({"newest", "tail"})  # questions that only look around
+LOOKING = frozenset({"newest", "share", "tail"})  # questions that only look around
 NO_COUNT = "the server counts no products where it shows some"
 PATIENCE = 3  # times a page that comes back short is asked for again
 GENERATIONS = 3  # windows whose products are remembered where create times do not tell them

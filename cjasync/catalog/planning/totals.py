@@ -35,7 +35,7 @@ def newest_page(prices: Sequence[int], burst: int, kind: str = "last") -> Steps:
 def sum_of_parts(prices: Sequence[int]) -> Steps:
     """The totals of parts that make up all products; None where neither price nor stock divides them."""
     for parts in ([_of_price(half) for half in _price_halves(prices)], by_inventory(Region())[0]):
-        replies: list[Reply] = (yield [Ask(part, 1, "tail") for part in parts]) if parts else []
+        replies: list[Reply] = (yield [Ask(part, 1, "share") for part in parts]) if parts else []
         if replies and all(reply.exact and not reply.error for reply in replies):
             return sum(reply.total for reply in replies)
     return None
