@@ -22,7 +22,8 @@ _LIFTED_BY = {
 
 def named(bucket: str, limit: int, source: Source) -> str:
     """A day's limit, by whose it is."""
-    return f"your own limit of {limit:,} {bucket} a day" if source == "user" else f"the day's {bucket}"
+    what = "sourcing requests" if bucket == "sourcing" else bucket
+    return f"your own limit of {limit:,} {what} a day" if source == "user" else f"the day's {what}"
 
 
 def way_out(bucket: str, source: Source) -> str:

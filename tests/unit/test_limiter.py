@@ -577,7 +577,7 @@ def test_five_sourcing_requests_a_day():
         lim = limiter(clock, qps=100, daily_points=None)
         for _ in range(5):
             await send(lim, SOURCING)
-        with pytest.raises(QuotaExhaustedError) as caught:
+        with pytest.raises(QuotaExhaustedError, match="the day's sourcing requests are used up") as caught:
             await lim.admit(SOURCING)
         assert caught.value.bucket == "sourcing"
         assert await limiter(clock, lim.store, sourcing_daily=None).admit(SOURCING)
