@@ -11,12 +11,13 @@ from rich.console import Console
 
 from cjasync._endpoint import Endpoint
 from cjasync._params import encode
+from cjasync.catalog.entry import Standing
 from cjasync.catalog.filters import name_question
 from cjasync.catalog.sinks import open_sink
 from cjasync.cli.progress import shown
 from cjasync.cli.source import PagerSource
 from cjasync.cli.tally import Tally
-from cjasync.cli.walking import With, most_requests, summary, walk_into
+from cjasync.cli.walking import With, most_requests, summary, walk_into, where_it_stands
 from cjasync.cli.watching import watched
 from cjasync.cli.words import going_on
 from cjasync.cli.writing import write_all
@@ -89,14 +90,23 @@ class Job(Struct, frozen=True, kw_only=True):
         pager: Pager[Any] = getattr(cj.products, self.api)(**arguments)
         return pager if self.concurrency is None else pager.concurrently(self.concurrency)
 
-    def requests(self, first: Page[Any], window: int | None) -> tuple[int, int]:
-        """At least and about at most how many requests everything takes, judged by the first page."""
+    async def standing(self, cj: CJClient) -> Standing | None:
+        """Where an earlier run of the same walk has come to; None if there is none to go on from."""
+        if self.fresh or not self.walks(cj.config.plan.list_window):
+            return None
+        return await where_it_stands(self.out, cj, filters=self.filters, with_=self.with_)
+
+    def requests(self, first: Page[Any], window: int | None, earlier: Standing | None) -> tuple[int, int]:
+        """At least and about at most how many requests are still to be sent, judged by the first page."""
         shown = (first.total or 0) - first.unreachable
         if window is None or not self.walks(window):
             least = max(1, math.ceil(shown / first.size))
             return least, least
-        total = shown + first.unreachable
-        return max(1, math.ceil(total / first.size)), most_requests(total, first.size, window)
+        left = shown + first.unreachable
+        if earlier is not None and earlier.going:
+            left = max(1, left - earlier.tally.delivered)
+        known = earlier is not None and earlier.earlier is not None
+        return max(1, math.ceil(left / first.size)), most_requests(left, first.size, window, known=known)
 
     async def run(self, cj: CJClient, tally: Tally, console: Console) -> Result:
         """Pull. However it ends, what was fetched is in the partial file, and the next run goes on there."""

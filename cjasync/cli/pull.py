@@ -174,14 +174,18 @@ async def _estimate(common: Common, cj: CJClient, job: Job) -> None:
     page = await job.pager(cj)
     if page.total is None:
         raise ConfigError(f"{job.path} does not say how many products match")
-    least, most = job.requests(page, cj.config.plan.list_window)
+    earlier = await job.standing(cj)
+    there = earlier.tally.delivered if earlier is not None and earlier.going else 0
+    least, most = job.requests(page, cj.config.plan.list_window, earlier)
     told = await cj.estimate(job.path, most)
     unreachable = 0 if job.walks(cj.config.plan.list_window) else page.unreachable
     if common.json:
-        facts = {"products": page.total, "unreachable": unreachable, "least_requests": least}
+        facts = {"products": page.total, "there": there, "unreachable": unreachable, "least_requests": least}
         print_json({**facts, **msgspec.structs.asdict(told)})
         return
     common.out.print(f"[bold]{counted(page.total, 'product')}[/] {'matches' if page.total == 1 else 'match'}")
+    if there:
+        common.out.print(f"{there:,} of them are there already, from a run before; --fresh begins anew")
     if unreachable:
         common.out.print(f"{unreachable:,} of them are out of reach; --incomplete-ok takes the others")
     price = told.points // told.requests

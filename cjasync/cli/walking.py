@@ -14,6 +14,7 @@ from rich.console import Console
 from cjasync.catalog import Walk, WalkReport, walk
 from cjasync.catalog.delivery import held_by
 from cjasync.catalog.details import DETAILS
+from cjasync.catalog.entry import Standing
 from cjasync.catalog.sinks import open_sink
 from cjasync.catalog.tally import Tally as WalkTally
 from cjasync.cli.progress import shown
@@ -31,19 +32,28 @@ _NOT_SHOWN = ("certificates", "facts", "skipped_rows")  # of a report in the sum
 AT_THE_ENDS = 8  # questions for the first look and the last, and for what the total may hide
 
 
-def most_requests(total: int, size: int, window: int) -> int:
+def most_requests(total: int, size: int, window: int, *, known: bool = False) -> int:
     """How many requests a walk sends at most, for `total` products, `size` a page, `window` a question.
 
     What fits in a window takes a few pages more, to show that nothing moved and that the total can be believed. Else
     a second that is cut costs up to a page for every window, and products without a creation time may lie behind all
-    others: they are looked for in parts a little smaller than the window. (What changes meanwhile, or thousands that
-    were created in one second, may take more.)
+    others: they are looked for in parts a little smaller than the window. Where its borders are `known`, a window costs
+    a page that is not full. (What changes meanwhile, or thousands that were created in one second, may take more.)
     """
     pages = math.ceil(total / size)
     if total <= window - size:
         return pages + 3
     windows = total / max(size, window - window % size)
-    return pages + math.ceil(windows) + math.ceil(1.5 * windows) + AT_THE_ENDS
+    return pages + math.ceil(windows) + (0 if known else math.ceil(1.5 * windows)) + AT_THE_ENDS
+
+
+async def where_it_stands(out: Path, cj: CJClient, *, filters: dict[str, Any], with_: With | None) -> Standing | None:
+    """Where an earlier walk into the file has come to; None if none has begun."""
+    checkpoint = Path(f"{out}.checkpoint")
+    if not await asyncio.to_thread(lambda: checkpoint.exists() and checkpoint.stat().st_size):
+        return None
+    async with walk(cj, checkpoint=checkpoint, with_=with_, **filters) as catalogue:
+        return await catalogue.open()
 
 
 def details_file(out: Path, with_: With) -> Path:
@@ -90,15 +100,15 @@ async def _into(
             details = await stack.enter_async_context(opened)
             tally.sinks.append(details)
         await stack.enter_async_context(catalogue)  # after the files, so that one that cannot be leaves nothing behind
-        standing = await catalogue.open()
-        earlier = standing.tally if standing.going else WalkTally()
+        begun = await catalogue.open()
+        earlier = begun.tally if begun.going else WalkTally()
         tally.earlier = earlier.delivered
-        if standing.state != "closing":  # before it is said that it goes on, as the walk itself will look
+        if begun.state != "closing":  # before it is said that it goes on, as the walk itself will look
             for each in tally.sinks:
-                held_by(each, standing)
+                held_by(each, begun)
         if sink.token is not None:
             console.print(going_on(sink.partial, sink.rows), markup=False)
-        elif standing.going:
+        elif begun.going:
             console.print(going_on(Path(f"{out}.checkpoint"), earlier.delivered), markup=False)
 
         def look() -> None:

@@ -145,8 +145,27 @@ def test_a_dry_run_beyond_the_window_says_what_it_may_cost(big_cj, cjasync):
     told = summary(cjasync("pull", "--out", "p.csv", "--dry-run", "--json", *big_cj.access))
     walk = summary(cjasync("pull", "--out", "p.csv", "--json", *big_cj.access))
     assert told["least_requests"] == 31 < walk["requests"] <= told["requests"]
+    again = summary(cjasync("pull", "--out", "p.csv", "--dry-run", "--json", *big_cj.access))
+    assert again["there"] == 0
+    assert told["least_requests"] == again["least_requests"] < again["requests"] < told["requests"]  # borders are known
+    walk = summary(cjasync("pull", "--out", "p.csv", "--json", *big_cj.access))
+    assert walk["requests"] <= again["requests"]
+    fresh = summary(cjasync("pull", "--out", "p.csv", "--dry-run", "--fresh", "--json", *big_cj.access))
+    assert fresh["requests"] == told["requests"]
     said = cjasync("pull", "--out", "p.csv", "--dry-run", "--api", "list_v2", *big_cj.access).stdout
     assert "out of reach; --incomplete-ok takes the others\n60 requests, 3,000 points" in said
+
+
+def test_a_dry_run_of_a_pull_that_was_broken_off_says_what_is_left(big_cj, cjasync):
+    pull = ["pull", "--out", "p.csv", *big_cj.access]
+    assert cjasync(*pull, "--daily-calls", "20").exit_code == 4
+    there = summary(cjasync(*pull, "--dry-run", "--json"))["there"]
+    said = cjasync(*pull, "--dry-run").stdout
+    least = -(-(6_200 - there) // 200)
+    assert said.startswith(f"6,200 products match\n{there:,} of them are there already, from a run before; ")
+    assert f"--fresh begins anew\n{least} to about " in said
+    assert summary(cjasync(*pull, "--json"))["unique"] == 6_200
+    assert there > 2_000
 
 
 def test_a_day_that_is_used_up_ends_with_4_and_the_next_run_goes_on(cj, cjasync):
