@@ -132,6 +132,13 @@ def test_bounds_that_exclude_their_own_second_lose_nothing(excluded: str) -> Non
     nothing_lost(result)
 
 
+def test_the_newest_page_of_all_does_not_show_how_a_bound_is_read() -> None:
+    """It shows products of the last window's first second, which the bound excludes."""
+    for seed in range(10, 12):
+        products = catalogue(1060, "ties500", seed=seed)
+        nothing_lost(go(products, window=None, told=600, after=True, size=100))
+
+
 @pytest.mark.parametrize("nulls", ["first", "last", "low", "high"])
 @pytest.mark.parametrize("share", [0.001, 0.15])
 def test_products_without_a_create_time_are_found_wherever_they_are_listed(nulls: str, share: float) -> None:

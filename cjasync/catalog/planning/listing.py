@@ -267,6 +267,11 @@ class Listing:
         return [moment for moment in self.keys.values() if moment is not None]
 
     @property
+    def oldest(self) -> int | None:
+        """The first create time that its own pages show."""
+        return min((oldest for oldest, _ in self.spans.values()), default=None)
+
+    @property
     def untimed(self) -> list[int]:
         """Products that hide their create time."""
         return [item for item, moment in self.keys.items() if moment is None]

@@ -181,7 +181,8 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
                 listing.take(1, newest, 0, len(listing.keys))
     if not listing.totals:
         return False, None
-    yield from settle(listing, max(1, top), facts, categories, job.start if job.seen_start else None)
+    # Without a page of its own, the window's start was asked for nowhere.
+    yield from settle(listing, max(1, top), facts, categories, job.start if job.seen_start and top else None)
     return True, None
 
 
@@ -287,7 +288,7 @@ def settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], 
         yield Spawn(Range(region.start, region.end, grown.total))
         return
     if seen_start is not None:
-        first = min(listing.times, default=None)
+        first = seen_start if listing.floor else listing.oldest
         if first != seen_start:
             yield from calibrate((seen_start, *sorted(listing.times)[: facts.size]), facts)
         elif not facts.checked_start and not facts.at_lunch(seen_start):
