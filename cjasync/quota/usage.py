@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import inf
@@ -51,7 +52,7 @@ class Usage(Struct, frozen=True):
     """All limits of an account at an address, as all who share its store have used them.
 
     `usage["points"]` is the limit of that name that has least left: where the plan states a cap, it and CJ's own limit
-    are two of the `buckets`.
+    are two of the `buckets`. `"points" in usage` asks for a name, `for bucket in usage` goes through the `buckets`.
     """
 
     buckets: tuple[BucketUsage, ...]
@@ -61,6 +62,12 @@ class Usage(Struct, frozen=True):
         if not named:
             raise KeyError(name)
         return min(named, key=lambda bucket: inf if bucket.remaining is None else bucket.remaining)
+
+    def __contains__(self, name: object) -> bool:
+        return any(bucket.name == name for bucket in self.buckets)
+
+    def __iter__(self) -> Iterator[BucketUsage]:
+        return iter(self.buckets)
 
 
 class Estimate(Struct, frozen=True, kw_only=True):

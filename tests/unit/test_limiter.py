@@ -595,6 +595,9 @@ def test_lifted_limits_are_lifted_and_still_counted_and_a_refusal_is_still_belie
         assert clock.monotonic() == 1000.0
         usage = await lim.usage()
         assert (usage["calls product/list"].used, usage["calls product/list"].limit) == (500, None)
+        assert "calls product/list" in usage
+        assert "calls product/nothing" not in usage
+        assert list(usage) == list(usage.buckets)
         assert (usage["points"].used, usage["points"].remaining) == (25_000, None)
         ticket = await lim.admit(LIST)
         ticket.refused(Refusal(kind="qps", times=2, seconds=1))
