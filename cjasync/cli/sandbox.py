@@ -41,6 +41,8 @@ async def sandbox(
             # They open nothing but this sandbox, and whoever runs it needs them.
             common.out.print(f"export CJ_BASE_URL={running.base_url}", markup=False)
             common.out.print(f"export CJ_API_KEY={running.api_key}", markup=False)
+            if common.plan is not None:  # else who asks keeps to another plan than the one that is enforced
+                common.out.print(f"export CJ_PLAN={common.plan}", markup=False)
             common.err.print("Paste these into another terminal, then try: [bold]cjasync pull --out products.jsonl[/]")
             common.err.print("Ctrl-C ends it.")
         await stop.wait()

@@ -154,3 +154,13 @@ def test_the_sandbox_runs_until_ctrl_c(started, cjasync):
     assert process.returncode == 0
     assert out == ""
     assert "Traceback" not in err
+
+
+def test_the_sandbox_says_how_to_ask_it_as_fast_as_its_plan_allows(started):
+    process = started("sandbox", "--products", "30", "--plan", "prime")
+    exports = dict(process.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(3))
+    assert exports["CJ_PLAN"] == "prime"
+    assert exports.keys() == {"CJ_BASE_URL", "CJ_API_KEY", "CJ_PLAN"}
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
