@@ -16,6 +16,7 @@ from cjasync.cli.words import duration, safe
 from cjasync.quota.usage import BucketUsage
 
 _WIDE = 110  # columns from which on there is room for long bars and times of day
+_BARS = 70  # columns from which on there is room for bars at all
 _SOON = 5.0  # seconds
 _HOURS = 12  # in the chart
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -41,15 +42,18 @@ async def usage(
     out = common.out
     wide = out.width >= _WIDE
     table = Table(box=SIMPLE_HEAD)
-    table.add_column("limit", overflow="fold")
-    table.add_column(width=20 if wide else 10)
+    table.add_column("limit", min_width=8, overflow="fold")
+    bars = out.width >= _BARS
+    if bars:
+        table.add_column(width=20 if wide else 10)
     table.add_column("left", justify="right", no_wrap=True)
-    table.add_column("full again", no_wrap=True)
+    table.add_column("full again", min_width=7, no_wrap=bars)
     table.add_column("by", no_wrap=True)
     buckets = sorted(told.buckets, key=_place)
     for bucket in buckets:
         if bucket.limit is not None:  # of the others the chart says what was used
-            table.add_row(safe(bucket.name), *_row(bucket, bucket.limit, wide), _WHOSE[bucket.source])
+            bar, *told_of = _row(bucket, bucket.limit, wide)
+            table.add_row(safe(bucket.name), *([bar] if bars else []), *told_of, _WHOSE[bucket.source])
     out.print(table)
     charts = Table(
         "", f"last {_HOURS} hours", Column("used", justify="right"), box=None, padding=(0, 2), header_style=""

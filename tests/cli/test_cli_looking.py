@@ -79,6 +79,18 @@ def test_usage_counts_what_was_asked(cj, cjasync):
     assert re.search(r"^  calls product/listV2 +[·█]+ +1 *$", shown, re.MULTILINE)
 
 
+@pytest.mark.parametrize("width", [50, 70, 80, 110])
+def test_usage_names_every_limit_on_a_narrow_terminal(cj, cjasync, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    limits = ["--daily-calls", "1000", "--daily-points", "50000", "--quota-url", "sqlite"]
+    assert cjasync("search", "dress", *cj.access, *limits).exit_code == 0
+    lines = cjasync("usage", "--offline", *cj.access, *limits).stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
+    assert any(re.match(r"  points .* 49,950 of 50,000 .* you *$", line) for line in lines)
+    assert any(line.startswith("  accounts") for line in lines)
+
+
 def test_login_keeps_the_token_for_the_next_commands(cj, cjasync, monkeypatch, tmp_path):
     access = ["--base-url", cj.base_url, "--quota-url", "memory", "--qps", "none"]
     monkeypatch.setenv("CJ_API_KEY", cj.api_key)
