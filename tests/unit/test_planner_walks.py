@@ -5,6 +5,8 @@ Bounds are for N products and pages of 200: a share of ceil(N/200), plus one que
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cjasync.catalog.planner import Planner
@@ -193,6 +195,18 @@ def test_a_total_that_stops_at_the_products_with_a_time_is_seen_through(products
     result = go(catalogue(products, "growth", nulls=0.02, one_price=one_price), cap=cap)
     assert not result.report.proved or not result.missed
     assert one_price or result.report.unique == products
+
+
+@pytest.mark.parametrize("odd", [-1000, 10**12])
+def test_prices_that_nobody_can_ask_for_end_no_walk(odd: int) -> None:
+    products = catalogue(500, "uniform", nulls=1.0)
+    products.products[:] = [
+        replace(product, price=odd + number % 2) if number % 3 else product
+        for number, product in enumerate(products.products)
+    ]
+    result = go(products)
+    assert result.report.proved
+    assert not result.missed
 
 
 def test_a_catalogue_that_nothing_divides_is_not_called_proved() -> None:

@@ -49,6 +49,8 @@ def counts_to(total: int) -> Steps:
 
 def _price_halves(prices: Sequence[int]) -> list[range]:
     """Two price ranges that each hold some of the products with these prices, about half if that is possible."""
+    if any(not 0 <= price <= MAX_PRICE for price in prices):
+        return []  # no range that can be asked for shows these products
     lower = sorted(price for price in prices if price < max(prices))
     if not lower:
         return []
