@@ -22,6 +22,7 @@ class Crew:
 
     def __init__(self, finish: Callable[[], None]) -> None:
         self._finish = finish
+        self._guards = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -61,17 +62,19 @@ class Crew:
     def _attend(self) -> asyncio.AbstractEventLoop:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._guard = loop, self._stand_guard()
+            self._guards += 1
+            self._loop, self._guard = loop, self._stand_guard(self._guards)
             with contextlib.suppress(StopIteration):
                 self._guard.__anext__().send(None)  # to its `yield`, which is no waiting
         return loop
 
-    async def _stand_guard(self) -> AsyncGenerator[None, None]:
+    async def _stand_guard(self, number: int) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
-            self._guard = None
-            await self._see_off()
+            if number == self._guards:  # else another loop has begun, and this one may run again
+                self._guard = None
+                await self._see_off()
 
     async def _see_off(self) -> None:
         try:
@@ -80,9 +83,11 @@ class Crew:
                 await asyncio.wait(self._tasks)
                 self._finish()
         except asyncio.CancelledError:
-            while self._tasks:
-                for task in self._tasks:
+            left = set(self._tasks)  # and not what begins in their place for callers who were not cancelled
+            while left:
+                for task in left:
                     task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait(self._tasks)
+                    await asyncio.wait(left)
+                left = {task for task in left if not task.done()}
             raise

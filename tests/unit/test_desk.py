@@ -41,8 +41,12 @@ class Elsewhere(MemoryStore):
         MemoryStore.try_settle(self, settlements, desk)
 
     async def way(self):
-        for _ in range(self.turns):
-            await asyncio.sleep(0)
+        await turns(self.turns)
+
+
+async def turns(number):
+    for _ in range(number):
+        await asyncio.sleep(0)
 
 
 def run_to_the_end(main, loop_factory=None):
@@ -119,3 +123,35 @@ def test_a_limiter_that_nobody_closes_leaves_no_task_to_a_loop_at_its_end(end, l
     assert run_to_the_end(main, loop_factory) == []
     if end is while_it_cancels:
         assert store._states["account:me:points"].spent == 0, "what became known is written down"
+
+
+def test_a_limiter_that_two_loops_use_in_turns_writes_without_another_booking():
+    store = Elsewhere()
+    lim = Limiter(FREE, store, account="me")
+
+    async def give_back():
+        ticket = await lim.admit(LIST, priority="background")
+        await turns(50)
+        ticket.unsent()
+        await turns(50)
+        return store._states["account:me:points"].spent
+
+    with asyncio.Runner() as one, asyncio.Runner() as two:
+        assert [runner.run(give_back()) for runner in (one, two, one, two, one)] == [0] * 5
+        one.run(lim.aclose())
+
+
+async def test_a_close_that_is_cancelled_ends_although_somebody_has_come_to_wait():
+    lim = Limiter(FREE, Elsewhere(), account="me")
+    ticket = await lim.admit(LIST)
+    lim.store.turns = 500
+    ticket.unsent()
+    closing = asyncio.create_task(lim.aclose())
+    await asyncio.sleep(0)
+    late = asyncio.create_task(lim.admit(LIST, priority="background"))
+    await asyncio.sleep(0)
+    closing.cancel()
+    await turns(50)
+    assert closing.cancelled()
+    (await late).unsent()
+    await lim.aclose()
