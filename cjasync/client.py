@@ -219,7 +219,10 @@ class CJClient:
         return await self._services.limiter.usage()
 
     async def estimate(self, method_path: str, calls: int) -> Estimate:
-        """What `calls` calls of a path such as "product/list" cost on this plan: requests, points, time."""
+        """What `calls` calls of a path such as "product/list" cost on this plan: requests, points, time.
+
+        ConfigError if there is no such path, `calls` is no whole number of 0 or more, or no day is enough for one.
+        """
         return await self._services.limiter.estimate(_endpoint(method_path), calls)
 
     def _open_transport(self) -> Transport:

@@ -165,6 +165,8 @@ def _name(claim: Budget) -> str:
 
 def estimate(scopes: Scopes, endpoint: Endpoint[Any], calls: int, usage: Usage, wall: int) -> Estimate:
     """Day by day, as fast as the rates and as far as the budgets allow. ConfigError if no day is enough for one."""
+    if type(calls) is not int or calls < 0:
+        raise ConfigError(f"`calls` must be a whole number of 0 or more; not {calls!r}")
     cost = scopes.cost(endpoint)
     limit, per = scopes.pace
     spacing = per / limit

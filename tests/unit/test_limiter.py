@@ -925,6 +925,10 @@ def test_an_estimate_adds_up():
         assert midnight + timedelta(minutes=9) <= later.ends_at <= midnight + timedelta(minutes=11)
         with pytest.raises(ConfigError):
             await limiter(clock, daily_points=40).estimate(LIST, 1)
+        for wrong in (-1, 2.5, "3", True):
+            with pytest.raises(ConfigError, match="`calls` must be a whole number of 0 or more; not"):
+                await lim.estimate(LIST, wrong)
+        assert (await lim.estimate(LIST, 0)).points == 0
         free = await limiter(clock, qps=None, ip_qps=None, daily_calls=None, daily_points=None).estimate(LIST, 10**6)
         assert (free.seconds, free.limited_by) == (0, "nothing")
 
