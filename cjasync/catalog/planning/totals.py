@@ -18,8 +18,8 @@ SURE = 0.94  # of the products that a half should show: its share of the newest 
 
 def newest_rows(prices: Sequence[int], facts: Facts) -> int:
     """How many of the newest products two halves show, about: until the one that holds more of these prices is full."""
-    larger = max((sum(price in half for price in prices) for half in _price_halves(prices)), default=0)
-    return int(facts.size * max(1.0, SURE * len(prices) / larger)) if larger else facts.size
+    held = [sum(price in half for price in prices) for half in _price_halves(prices)]
+    return int(facts.size * max(1.0, SURE * sum(held) / max(held))) if held else facts.size
 
 
 def newest_page(prices: Sequence[int], burst: int, kind: str = "last") -> Steps:
@@ -49,12 +49,11 @@ def counts_to(total: int) -> Steps:
 
 def _price_halves(prices: Sequence[int]) -> list[range]:
     """Two price ranges that each hold some of the products with these prices, about half if that is possible."""
-    if any(not 0 <= price <= MAX_PRICE for price in prices):
-        return []  # no range that can be asked for shows these products
-    lower = sorted(price for price in prices if price < max(prices))
+    shown = sorted(price for price in prices if 0 <= price <= MAX_PRICE)  # no range shows the others
+    lower = [price for price in shown if price < shown[-1]]
     if not lower:
         return []
-    middle = sorted(prices)[(len(prices) - 1) // 2]
+    middle = shown[(len(shown) - 1) // 2]
     cut = min(middle, lower[-1])
     return [range(cut + 1), range(cut + 1, MAX_PRICE + 1)]
 
