@@ -209,6 +209,12 @@ def test_prices_that_nobody_can_ask_for_end_no_walk(odd: int) -> None:
     assert not result.missed
 
 
+def test_a_few_such_prices_hide_no_total_that_stops() -> None:
+    products = catalogue(3000, "growth", nulls=0.02)
+    products.products[::20] = [replace(product, price=10**12) for product in products.products[::20]]
+    assert not go(products, cap=2940).missed
+
+
 def test_a_catalogue_that_nothing_divides_is_not_called_proved() -> None:
     result = go(catalogue(FEW, "growth", one_price=True), ignore=("inventory",))
     assert not result.missed
