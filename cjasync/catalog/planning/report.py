@@ -85,6 +85,8 @@ def _reasons(state: State, missing: int) -> list[str]:
         reasons.append("the walk is not finished")
     if missing:
         reasons.append(f"{missing} products are counted by the server and shown by no question")
+    elif state.before == state.after is not None and state.unique < state.after:
+        reasons.append(f"{state.after - state.unique} of {state.after} products were shown by no question")
     uncounted = sum(each.proof == "uncounted" for each in state.certificates)
     if uncounted:
         reasons.append(f"{uncounted} windows hold more than the server counts")
