@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json
+from cjasync.cli.tables import table_of
 from cjasync.cli.words import safe
 
 
@@ -30,12 +29,10 @@ async def search(
 
         print_json({"total": page.total, "skipped": len(page.skipped), "products": [plain(row) for row in page]})
         return
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("product id", style="cyan", no_wrap=True)
-    table.add_column("name", ratio=1, overflow="fold")
-    table.add_column("price $", justify="right", no_wrap=True)
-    table.add_column("stock", justify="right")
-    table.add_column("listed", justify="right")
+    table = table_of((row.id for row in page), "product id", common.out.width)
+    table.add_column("name", overflow="fold")
+    for number in ("price $", "stock", "listed"):
+        table.add_column(number, justify="right", overflow="fold")
     for row in page:
         table.add_row(
             safe(row.id),

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
+from cjasync.cli.tables import table_of
 from cjasync.cli.words import safe
 from cjasync.errors import NotFoundError
 from cjasync.models.common import Span
@@ -73,13 +73,11 @@ def _show_variants(out: Console, product: Product, inventory: ProductInventory |
     if not product.variants:
         out.print("no variants")
         return
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("variant id", style="cyan", no_wrap=True)
+    table = table_of((variant.vid for variant in product.variants), "variant id", out.width)
     table.add_column("SKU", overflow="fold")
     table.add_column("options", overflow="fold")
-    table.add_column("price $", justify="right")
-    table.add_column("weight g", justify="right")
-    table.add_column("stock", justify="right")
+    for number in ("price $", "weight g", "stock"):
+        table.add_column(number, justify="right", overflow="fold")
     for variant in product.variants:
         options = ", ".join(product.options(variant).values()) or variant.variant_name_en or ""
         table.add_row(

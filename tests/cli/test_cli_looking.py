@@ -5,13 +5,16 @@ import re
 import subprocess
 import sys
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from cjasync.catalog.sinks import read_rows
 from cjasync.cli import demo as demo_module
 from cjasync.cli import show as show_module
+from cjasync.cli.tables import table_of
 from cjasync.models._build import build
 from cjasync.models.product import ListedProduct
 from cjasync.models.stock import Stock
@@ -46,6 +49,30 @@ def test_show_tells_a_product_its_variants_and_their_stock(cj, cjasync):
     assert by_id.stdout.startswith(product["name_en"] + "\n")
     for variant in told["product"]["variants"]:
         assert variant["vid"] in by_id.stdout
+
+
+@pytest.mark.parametrize("width", [40, 50, 80])
+def test_a_narrow_terminal_folds_ids_and_cuts_nothing(cj, cjasync, monkeypatch, width):
+    product = next(product for product in cj.truth().values() if not product["delisted"])
+    monkeypatch.setenv("COLUMNS", str(width))
+    for arguments in (["search", words_of(product), "-n", "3"], ["show", product["pid"]]):
+        lines = cjasync(*arguments, *cj.access).stdout.splitlines()
+        shown = lines[next(n for n, line in enumerate(lines) if "──" in line) - 2 :]
+        assert max(map(len, shown)) <= width
+        assert "…" not in "".join(shown)
+
+
+@pytest.mark.parametrize("width", [40, 50, 80, 200])
+def test_a_table_of_ids_leaves_room_for_the_rest(width):
+    pid, name = "1CC17F5D-6D2B-44A0-A6E1-EAAF8C82D6FA", "Winter Plush Dog Bed"
+    table = table_of([pid], "id", width)
+    table.add_column("name", overflow="fold")
+    table.add_row(pid, name)
+    console = Console(width=width, file=StringIO())
+    console.print(table)
+    rows = console.file.getvalue().partition("──")[2].splitlines()[1:]
+    assert "".join(row.split()[0] for row in rows if row.strip()).startswith(pid)
+    assert all(word in " ".join(rows) for word in name.split())
 
 
 @pytest.mark.parametrize(
