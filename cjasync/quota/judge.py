@@ -7,11 +7,13 @@ from math import ceil
 from typing import NoReturn
 
 from cjasync.errors import QuotaExhaustedError, TooManyAccountsError, WaitTooLongError
-from cjasync.quota.bucket import SECOND
+from cjasync.quota.bucket import SECOND, Budget
 from cjasync.quota.desk import Desk
 from cjasync.quota.facts import Source
-from cjasync.quota.state import Blocked, NotBefore
+from cjasync.quota.state import Blocked, Exhausted, NotBefore
+from cjasync.quota.tickets import Booking
 
+_SHORT = 0.1  # seconds below which a wait is told by its bound
 NOISE = 0.05  # seconds that sums of clocks, one of them perhaps another machine's, may be beside what they mean
 _LIFTED_BY = {
     "calls": "`Plan(daily_calls=None)`",
@@ -31,14 +33,22 @@ def way_out(bucket: str, source: Source) -> str:
     return f"{_LIFTED_BY[bucket]} {'asks CJ all the same' if source == 'server' else 'lifts it'}"
 
 
-def used_up(bucket: str, used: int, limit: int, source: Source, until: datetime) -> str:
-    """That there is not enough of a day's limit, until when, and what to do."""
+def used_up(bucket: str, used: int, limit: int, source: Source, until: datetime, kept: int = 0) -> str:
+    """That there is not enough of a day's limit, until when, and what to do. kept: what this call leaves for others."""
     counted = f"{used:,} of {limit:,}{', as CJ counts' if source == 'server' else ''}"
+    if used < limit and kept:
+        counted += f"; background calls leave {kept:,} to interactive ones"
     nearly = "" if used >= limit else "all but "  # what is left does not pay for one more call
     return (
         f"{named(bucket, limit, source)} {'is' if source == 'user' else 'are'} {nearly}used up ({counted}) "
         f"until {until:%Y-%m-%d %H:%M:%S} UTC; {way_out(bucket, source)}"
     )
+
+
+def _kept(booking: Booking, verdict: Exhausted) -> int:
+    """What this request leaves for others, of the limit that the verdict is about."""
+    budgets = (claim for claim in booking.claims if isinstance(claim, Budget) and claim.key == verdict.bucket)
+    return sum(budget.cap_keep if verdict.source == "user" else budget.keep for budget in budgets)
 
 
 class Judge:
@@ -48,7 +58,7 @@ class Judge:
         self._desk = desk
         self._waits = waits
 
-    def judge(self, verdict: Blocked, latest: int) -> None:
+    def judge(self, verdict: Blocked, booking: Booking, latest: int) -> None:
         """Return if the caller may wait for this until `latest`, and raise if not."""
         if isinstance(verdict, NotBefore):
             if verdict.at > latest:
@@ -64,7 +74,7 @@ class Judge:
             bucket = verdict.bucket.split(":")[2]
             until = self._second(verdict.resets_at)
             raise QuotaExhaustedError(
-                used_up(bucket, verdict.used, verdict.limit, verdict.source, until),
+                used_up(bucket, verdict.used, verdict.limit, verdict.source, until, _kept(booking, verdict)),
                 bucket=bucket,
                 used=verdict.used,
                 limit=verdict.limit,
@@ -74,9 +84,10 @@ class Judge:
 
     def too_long(self, at: int) -> NoReturn:
         """The turn would come at `at`."""
-        seconds = max(0.0, (at - self._desk.ns()) / SECOND)
+        seconds = (at - self._desk.ns()) / SECOND
+        wait = f"{seconds:.1f} s" if seconds >= _SHORT else f"less than {_SHORT} s"
         raise WaitTooLongError(
-            f"the next turn comes in {seconds:.1f} s, which is longer than this call may wait",
+            f"the next turn comes in {wait}, which is longer than this call may wait",
             retry_at=self._moment(at),
         )
 

@@ -127,7 +127,7 @@ class Limiter:
                 if isinstance(verdict, Ticket):
                     return verdict
                 if verdict is not None:
-                    self._judge.judge(verdict, latest)
+                    self._judge.judge(verdict, booking, latest)
             elif latest < NEVER and (expected := self._expected()) > latest:
                 self._judge.too_long(expected)
             return await self._wait(booking, latest, 0 if priority == "interactive" else 1)
@@ -255,7 +255,7 @@ class Limiter:
             else:
                 verdict.unsent()
             return None
-        if waiter.future.done() or self._tell(waiter, self._judge.judge, verdict, waiter.latest):
+        if waiter.future.done() or self._tell(waiter, self._judge.judge, verdict, booking, waiter.latest):
             return None
         if isinstance(verdict, Exhausted):
             line.park(waiter, min(verdict.resets_at, desk.ns() + RECHECK))

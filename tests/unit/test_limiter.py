@@ -244,7 +244,7 @@ def test_nothing_is_booked_when_the_wait_is_too_long():
     async def main():
         lim = limiter(clock, qps=1, daily_calls=10)
         await send(lim)
-        with pytest.raises(WaitTooLongError) as caught:
+        with pytest.raises(WaitTooLongError, match=r"comes in 1\.0 s, which is longer") as caught:
             await lim.admit(LIST, max_wait=0.5)
         assert caught.value.retry_at == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
         assert caught.value.endpoint == "product/list"
@@ -252,6 +252,9 @@ def test_nothing_is_booked_when_the_wait_is_too_long():
         assert usage["calls product/list"].used == 1
         assert usage["requests"].used == 1
         assert clock.monotonic() == 1000.0, "told at once"
+        clock.advance(0.96)
+        with pytest.raises(WaitTooLongError, match=r"comes in less than 0\.1 s, which is longer"):
+            await lim.admit(LIST, max_wait=0.01)
         await lim.admit(LIST, max_wait=1.0)
 
     run(main(), clock=clock)
@@ -385,7 +388,7 @@ def test_bulk_work_leaves_the_reserve_to_interactive_calls():
         lim = limiter(clock, qps=100, daily_calls=20, daily_points=None, background_reserve=0.25)
         for _ in range(15):
             await send(lim, priority="background")
-        with pytest.raises(QuotaExhaustedError):
+        with pytest.raises(QuotaExhaustedError, match=r"all but .*\(15 of 20; background calls leave 5 to interactive"):
             await lim.admit(LIST, priority="background")
         for _ in range(5):
             await send(lim)
