@@ -206,18 +206,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         """
         environment = os.environ if environment is None else environment
         name = profile or environment.get("CJ_PROFILE")
-        told = _read_profile(name, environment) if name else {}
+        profile_keys = _read_profile(name, environment) if name else {}
+        told = {key: (f"profile {name!r}: {key}", value) for key, value in profile_keys.items()}
         for key in ("api_key", "access_token", "base_url", "plan", "quota_url", *_OF_A_DAY):
-            if value := environment.get(f"CJ_{key.upper()}"):
-                told[key] = value
+            if value := environment.get(variable := f"CJ_{key.upper()}"):
+                told[key] = variable, value
         settings: dict[str, Any] = {}
         limits: dict[str, Any] = {}
-        for key, value in told.items():
+        for key, (where, value) in told.items():
             if key in _OF_A_DAY:
-                limits[key] = read_limit(key, str(value))
+                limits[key] = read_limit(where, str(value))
                 continue
             if not isinstance(value, str):
-                raise ConfigError(f"{key} must be text")
+                raise ConfigError(f"{where} must be text")
             match key:
                 case "plan":
                     settings[key] = Plan.named(value)
@@ -226,20 +227,20 @@ class Settings(Struct, frozen=True, kw_only=True):
                 case "api_key" | "access_token" | "base_url":
                     settings[key] = value
                 case _:
-                    raise ConfigError(f"profile {name}: unknown setting {key!r}")
+                    raise ConfigError(f"{where}: there is no such setting")
         if limits:
             settings["plan"] = msgspec.structs.replace(settings.get("plan", Plan.free()), **limits)
         return cls(**{**settings, **{name: value for name, value in overrides.items() if value is not None}})
 
 
-def read_limit(name: str, text: str) -> float | None:
-    """A limit as people write it: a number, or "none" for no limit."""
+def read_limit(where: str, text: str) -> float | None:
+    """A limit as people write it: a number, or "none" for no limit. where: what they call the place they wrote it."""
     if text.lower() == "none":
         return None
     try:
         return int(text) if text.isdecimal() else float(text)
     except ValueError:
-        raise ConfigError(f"{name}: expected a number or none, got {text!r}") from None
+        raise ConfigError(f"{where}: expected a number or none, got {text!r}") from None
 
 
 def _check(name: str, value: Any, none: str = "", *, whole: bool = False, zero: bool = False) -> None:
@@ -249,7 +250,7 @@ def _check(name: str, value: Any, none: str = "", *, whole: bool = False, zero: 
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not number or (isinstance(value, float) and not math.isfinite(value)) or value < 0 or (value == 0 and not zero):
         kind = f"a {'whole ' if whole else ''}number {'of 0 or more' if zero else 'above 0'}"
-        raise ConfigError(f"`{name}` must be {kind}{f', or None for {none}' if none else ''}; not {value!r}")
+        raise ConfigError(f"`{name}` must be {kind}{f', or `{name}=None` for {none}' if none else ''}; not {value!r}")
 
 
 def _secret(name: str, value: Any) -> Secret | None:

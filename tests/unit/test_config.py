@@ -50,7 +50,7 @@ def test_any_limit_can_be_lifted(name: str) -> None:
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "6", [6], b"6"], ids=repr)
 def test_no_limit_is_zero_or_no_number(name: str, value: Any) -> None:
     with pytest.raises(
-        ConfigError, match=rf"`Plan\.{name}` must be a .*None for no limit; not {re.escape(repr(value))}"
+        ConfigError, match=rf"`Plan\.{name}` must be a .*`Plan\.{name}=None` for no limit; not {re.escape(repr(value))}"
     ):
         Plan(**{name: value})
 
@@ -218,7 +218,7 @@ def test_limits_of_the_user_s_own_from_the_environment_and_a_profile(tmp_path: P
     told = Settings.from_env({**profile, "CJ_DAILY_CALLS": "6"}, profile="shop").plan
     assert (told.qps, told.daily_points, told.daily_calls) == (1, 70, 6)
     assert isinstance(Settings.from_env({"CJ_DAILY_CALLS": "6"}).plan.daily_points, Presumed)
-    for text in ("many", "-1", "1.5", "0"):
+    for text in ("-1", "1.5", "0"):
         with pytest.raises(ConfigError, match="daily_points"):
             Settings.from_env({"CJ_DAILY_POINTS": text})
 
@@ -227,6 +227,11 @@ def test_an_empty_variable_is_none() -> None:
     told = Settings.from_env({"CJ_API_KEY": "", "CJ_PLAN": ""})
     assert told.api_key is None
     assert told.plan == Plan.free()
+
+
+def test_a_limit_in_the_environment_that_is_no_number() -> None:
+    with pytest.raises(ConfigError, match=r"^CJ_DAILY_POINTS: expected a number or none, got 'x'$"):
+        Settings.from_env({"CJ_DAILY_POINTS": "x"})
 
 
 def profiles(folder: Path, text: str | bytes) -> dict[str, str]:
@@ -266,9 +271,10 @@ def test_the_profile_file_of_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("shop = 5\n", "has no such table"),
         ("[shop\n", "cannot be read"),
         (b"\xff", "cannot be read"),
-        ("[shop]\nplan = 5\n", "plan must be text"),
-        ("[shop]\ncolour = 'red'\n", "unknown setting 'colour'"),
+        ("[shop]\nplan = 5\n", "profile 'shop': plan must be text"),
+        ("[shop]\ncolour = 'red'\n", "profile 'shop': colour: there is no such setting"),
         ("[shop]\nplan = 'gold'\n", "unknown plan"),
+        ("[shop]\ndaily_calls = 'x'\n", "profile 'shop': daily_calls: expected a number or none, got 'x'"),
     ],
 )
 def test_a_profile_that_cannot_be_used(tmp_path: Path, text: str | bytes, why: str) -> None:
