@@ -1,7 +1,7 @@
 """How a command ends: exit codes, and errors in words.
 
-0 done. 2 something to put right in what was asked: an option, a setting, a file. 3 authentication. 4 a quota is used
-up. 5 CJ, the way to it, or the ledger of the limits. 130 interrupted.
+0 done. 2 something to put right in what was asked: an option, a setting, a file, the id of a product. 3 authentication.
+4 a quota is used up. 5 CJ, the way to it, or the ledger of the limits. 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cjasync.errors import (
     CheckpointError,
     CJError,
     ConfigError,
+    NotFoundError,
     OutputError,
     ParameterError,
     QuotaExhaustedError,
@@ -27,7 +28,7 @@ from cjasync.errors import (
 
 DONE, USAGE, AUTH, QUOTA, FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
-_OURS = (ConfigError, OutputError, CheckpointError, TooManyAccountsError)
+_ASKED = (ConfigError, OutputError, CheckpointError, TooManyAccountsError, NotFoundError)
 
 
 class NoCredentialsError(ConfigError):
@@ -40,7 +41,7 @@ def exit_code(error: CJError) -> int:
         return AUTH
     if isinstance(error, QuotaExhaustedError | WaitTooLongError):
         return QUOTA
-    if isinstance(error, _OURS) or (isinstance(error, ParameterError) and error.code is None):
+    if isinstance(error, _ASKED) or (isinstance(error, ParameterError) and error.code is None):
         return USAGE
     return FAILED
 

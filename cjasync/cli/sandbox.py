@@ -10,6 +10,8 @@ import typer
 
 from cjasync.cli.options import Common
 from cjasync.cli.running import print_json
+from cjasync.sandbox import Sandbox
+from cjasync.sandbox.shapes import SHAPES, shape_named
 
 
 async def sandbox(
@@ -18,22 +20,23 @@ async def sandbox(
     products: Annotated[int, typer.Option(help="How many products it holds.", min=0)] = 50_000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same products.")] = 1,
     latency: Annotated[float, typer.Option(help="Seconds that a message takes, one way.", min=0)] = 0.0,
-    shape: Annotated[str, typer.Option(help="How creation times are spread: market, bursty, ...")] = "market",
+    shape: Annotated[
+        str, typer.Option(help=f"How creation times are spread: {', '.join(SHAPES)}.", metavar="SHAPE")
+    ] = "market",
 ) -> None:
     """Run an embedded CJ on this machine, until Ctrl-C.
 
     Real sockets, CJ's limits and oddities, made-up products.
     """
-    from cjasync.sandbox import Sandbox
-
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     common.refuse_access("the sandbox is asked, and asks nobody")
     plan = common.settings().plan
+    times = shape_named(shape)
     common.err.print(f"Making {products:,} products ...")
-    async with Sandbox(port=port, products=products, seed=seed, latency=latency, shape=shape, plan=plan) as running:
+    async with Sandbox(port=port, products=products, seed=seed, latency=latency, shape=times, plan=plan) as running:
         if common.json:
             ready = {"base_url": running.base_url, "api_key": running.api_key, "access_token": running.access_token}
             print_json(ready)

@@ -98,11 +98,16 @@ SHAPES: dict[str, Shape] = {
 }
 
 
+def shape_named(name: str) -> Shape:
+    """The shape of that name; ConfigError if there is none."""
+    if name not in SHAPES:
+        raise ConfigError(f"unknown shape {name!r}: choose one of {', '.join(SHAPES)}")
+    return SHAPES[name]
+
+
 def creation_times(shape: str | Shape, n: int, *, seed: int, until: float) -> list[int]:
     """`n` creation times in ascending order, in seconds since 1970, the last moment being `until`."""
     if isinstance(shape, str):
-        if shape not in SHAPES:
-            raise ConfigError(f"unknown shape {shape!r}: choose one of {', '.join(SHAPES)}")
-        shape = SHAPES[shape]
+        shape = shape_named(shape)
     first = int(until) - SPAN
     return sorted(first + second for second in shape(n, random.Random(f"times {seed}")))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cjasync.sandbox.shapes import SHAPES
+
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
@@ -24,7 +26,7 @@ import pytest
         (["--out", "p.csv", "--min-price", "9", "--max-price", "2"], "--min-price '9' is above --max-price '2'"),
         (["--out", "p.csv", "--concurrency", "0"], "--concurrency must be 1 or more"),
         (["--out", "p.csv", "--qps", "many"], "--qps: expected a number or none, got 'many'"),
-        (["--out", "p.csv", "--qps", "0"], "--qps must be a number above 0"),
+        (["--out", "p.csv", "--qps", "-1"], "--qps must be a number above 0, or --qps none for no limit; not -1.0"),
         (["--out", "p.csv", "--plan", "gold"], "unknown plan 'gold'"),
         (["--out", "p.csv", "--base-url", "ftp://example.com"], "--base-url must begin with https://"),
         (["--out", "p.csv", "--quota-url", "ouija://board"], "quota"),
@@ -116,12 +118,20 @@ def test_what_starts_a_cj_of_its_own_takes_no_other(cjasync, command):
     assert "--base-url has no meaning here" in result.stderr
 
 
-def test_an_unknown_product_ends_with_5(cj, cjasync):
+def test_an_unknown_shape_is_told_before_products_are_made(cjasync):
+    result = cjasync("sandbox", "--shape", "foo")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: unknown shape 'foo': choose one of market, ")
+    shown = cjasync("sandbox", "--help").stdout
+    assert all(shape in shown for shape in SHAPES)
+
+
+def test_an_unknown_product_is_what_was_asked_wrongly(cj, cjasync):
     result = cjasync("show", "no-such-product", *cj.access)
-    assert result.exit_code == 5
+    assert result.exit_code == 2
     assert "Product not found" in result.stderr
     told = json.loads(cjasync("show", "no-such-product", "--json", *cj.access).stdout)
-    assert (told["error"], told["exit_code"], told["code"]) == ("NotFoundError", 5, 1602001)
+    assert (told["error"], told["exit_code"], told["code"]) == ("NotFoundError", 2, 1602001)
 
 
 RUBBISH = {
