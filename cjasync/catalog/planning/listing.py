@@ -137,6 +137,7 @@ class Listing:
         self.asked = 0
         self.repairs = 0
         self.newest: Reply | None = None  # the newest page of all products, which may stand for the last one
+        self.whole = False  # and was read as one page, not in parts
 
     def take(self, page: int, reply: Reply, rows: int | None = None, total: int | None = None) -> None:
         """Note a reading of `page`; of its rows only the first `rows`, where it was read with a later end."""
@@ -151,23 +152,27 @@ class Listing:
         self.history[reply.seq] = count
         self.asked += 1
 
-    def end_with(self, newest: Reply) -> None:
-        """Note the newest page of all products, newest first."""
-        self.newest = newest
+    def end_with(self, newest: Reply, *, whole: bool) -> bool:
+        """Note the newest page of all products, read as one page or in parts; False if it is not newest first."""
+        moments = [moment for moment in newest.times if moment is not None]
+        if not moments or len(moments) < len(newest.times) or any(a < b for a, b in pairwise(moments)):
+            return False
+        self.newest, self.whole = newest, whole
         self.keys.update(
             (item, moment)
             for item, moment in zip(newest.keys, newest.times, strict=True)
             if moment is not None and moment <= (self.region.end or moment) and moment >= (self.region.start or moment)
         )
+        return True
 
     def ends_after(self, page: int) -> bool:
         """Is all that lies behind `page` surely on the newest page of all?
 
-        That one shows everything that is newer than its oldest row. Or else nothing moved. And nothing is missing: two
-        price ranges may have shown it, and a product whose price changed may have escaped both.
+        That one shows everything that is newer than its oldest row. Or else nothing moved. And nothing is missing where
+        two price ranges have shown it: a product whose price changed may have escaped both.
         """
         newest = self.newest
-        if newest is None or page not in self.spans or len(self.keys) < self.totals[page][0]:
+        if newest is None or page not in self.spans or (not self.whole and len(self.keys) < self.totals[page][0]):
             return False
         shown = [moment for moment in newest.times if moment is not None]
         if min(shown) < self.spans[page][1] <= max(shown):
@@ -210,6 +215,11 @@ class Listing:
             if total <= top * self.facts.size or self.ends_after(top):
                 return
             if top >= self.facts.reach:
+                if self.newest is not None and not self.whole:  # a page costs less than the region does
+                    (newest,) = yield [Ask(Region(), 1, "last", "desc")]
+                    if self.end_with(newest, whole=True) and self.ends_after(top):
+                        yield Learn({"newest": newest})
+                        return
                 raise Outgrown(total)
             yield from self.ask([top + 1])
             yield from self.join()

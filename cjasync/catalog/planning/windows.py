@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
 
 from msgspec.structs import replace
 
@@ -174,10 +173,9 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     if halved or not top or listing.total > top * facts.size:
         newest = yield from newest_page(prices, max(1, top))
         yield Learn({"newest": newest})
-        moments = [moment for moment in newest.times if moment is not None]
-        if moments and len(moments) == len(newest.times) and all(a >= b for a, b in pairwise(moments)):
-            listing.end_with(newest)
-            if not top and job.start is not None and moments[-1] < job.start <= moments[0]:
+        if listing.end_with(newest, whole=not prices) and not top and job.start is not None:
+            moments = [moment for moment in newest.times if moment is not None]
+            if moments[-1] < job.start <= moments[0]:
                 listing.take(1, newest, 0, len(listing.keys))
     if not listing.totals:
         return False, None
