@@ -8,7 +8,6 @@ from datetime import datetime, tzinfo
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -85,13 +84,12 @@ def read_filters(given: Mapping[str, Any], *, base_url: str, zone: tzinfo, detai
 def name_question(
     endpoint: Endpoint[Any], encoded: Mapping[str, Any], *, base_url: str, details: Details | None = None
 ) -> str:
-    """A question as text, equal for equal questions: of whom, and with which parameters."""
+    """A question as text, equal for equal questions: of which CJ, and with which parameters."""
     told = {name: encoded[param.wire] for name, param in endpoint.params.items() if param.wire in encoded}
     if details is not None:
         told["with_"] = details
     shown = ", ".join(f"`{name}={msgspec.json.encode(value).decode()}`" for name, value in sorted(told.items()))
-    host = urlsplit(base_url).hostname
-    return f"{endpoint.path} of {host}" + (f" with {shown}" if shown else "")
+    return f"{endpoint.path} of {base_url.rstrip('/')}" + (f" with {shown}" if shown else "")
 
 
 _OF_THE_PLANNER = (

@@ -57,7 +57,7 @@ def walk(
 
     Args:
         cj: the client; `cj.with_options(priority="background")` leaves a share of the budget to others.
-        checkpoint: a file to go on from after a crash, a break or the day's end. It belongs to one question.
+        checkpoint: a file to go on from after a crash, a break or the day's end. It belongs to one question to one CJ.
         fresh: forget what the checkpoint holds.
         wait: at the end of a budget, sleep until there is more, instead of raising QuotaExhaustedError.
         with_: ask about each product beside: "query" (the product with its variants) or "stock", one call of 10 points

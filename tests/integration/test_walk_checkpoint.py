@@ -189,52 +189,64 @@ async def test_the_same_question_in_other_words_is_the_same(tmp_path):
 
 
 @pytest.fixture
-async def begun(tmp_path):
-    """A checkpoint halfway."""
+async def cj():
+    """A client of a shop with 3,000 products."""
     async with shop() as (_, cj):
-        await broken_off(cj, tmp_path / "walk.db", 1300)
+        yield cj
+
+
+@pytest.fixture
+async def begun(cj, tmp_path):
+    """A checkpoint halfway."""
+    await broken_off(cj, tmp_path / "walk.db", 1300)
     return tmp_path / "walk.db"
 
 
-async def go_on(path: Path, **arguments) -> int:
-    async with shop() as (_, cj):
-        return len(set(await pids(cj, checkpoint=path, **arguments)))
+async def go_on(cj, path: Path, **arguments) -> int:
+    return len(set(await pids(cj, checkpoint=path, **arguments)))
+
+
+async def test_another_cj_behind_the_same_host_is_refused(begun):
+    async with shop(seed=3) as (sandbox, another):
+        with pytest.raises(CheckpointError, match=f"another question.*not to product/list of {sandbox.base_url}"):
+            await go_on(another, begun)
+        assert sandbox.stats()["requests"] == 0
 
 
 @pytest.mark.parametrize("share", [0.0001, 0.001, 0.1, 0.5, 0.9])
-async def test_a_truncated_checkpoint_is_refused(begun, share):
+async def test_a_truncated_checkpoint_is_refused(cj, begun, share):
     size = begun.stat().st_size
     with begun.open("r+b") as file:
         file.truncate(int(size * share))
     with pytest.raises(CheckpointError, match=START_ANEW):
-        await go_on(begun)
-    assert await go_on(begun, fresh=True) == 3000
+        await go_on(cj, begun)
+    assert await go_on(cj, begun, fresh=True) == 3000
 
 
-async def test_a_checkpoint_with_bytes_changed_is_refused(begun):
+async def test_a_checkpoint_with_bytes_changed_is_refused(cj, begun):
     content = bytearray(begun.read_bytes())
     content[8192 : len(content) : 512] = b"\x55" * len(content[8192 : len(content) : 512])
     begun.write_bytes(content)
     with pytest.raises(CheckpointError, match=START_ANEW):
-        await go_on(begun)
+        await go_on(cj, begun)
 
 
-async def test_a_planner_state_that_cannot_be_read_is_refused(begun):
+async def test_a_planner_state_that_cannot_be_read_is_refused(cj, begun):
     with closing(sqlite3.connect(begun)) as db:
         db.execute("UPDATE walk SET planner = x'c1c1c1'")
         db.commit()
     with pytest.raises(CheckpointError, match="start anew"):
-        await go_on(begun)
+        await go_on(cj, begun)
 
 
-async def test_another_version_is_refused(begun):
+async def test_another_version_is_refused(cj, begun):
     with closing(sqlite3.connect(begun)) as db:
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(CheckpointError, match=f"another version.*{VERSION + 1}.*{START_ANEW}"):
-        await go_on(begun)
+        await go_on(cj, begun)
 
 
-async def test_a_crash_in_mid_write_is_as_if_it_had_not_been_begun(begun):
+async def test_a_crash_in_mid_write_is_as_if_it_had_not_been_begun(cj, begun):
     """SQLite's log ends in half a transaction."""
     with closing(Checkpoint(begun, await question(begun), fresh=False)) as checkpoint:
         checkpoint._db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -246,7 +258,7 @@ async def test_a_crash_in_mid_write_is_as_if_it_had_not_been_begun(begun):
     log = begun.with_name("copy.db-wal")
     with log.open("r+b") as file:
         file.truncate(log.stat().st_size - 100)
-    assert await go_on(begun.with_name("copy.db")) >= 3000 - 1300
+    assert await go_on(cj, begun.with_name("copy.db")) >= 3000 - 1300
 
 
 async def question(path: Path) -> str:
