@@ -46,6 +46,26 @@ _TABLES = """
 """
 
 
+def refuse_foreign(path: Path) -> bytes:
+    """What the file begins with; nothing if there is none. CheckpointError for one that is none of ours."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise OutputError(f"cannot read the checkpoint {path}: {error}") from error
+    if head and not _is_ours(head) and (len(head) == _HEAD or not _MAGIC.startswith(head[: len(_MAGIC)])):
+        raise CheckpointError(
+            f"{path} is no checkpoint, and is not deleted: move it away yourself, or choose another file"
+        )
+    return head
+
+
+def _is_ours(head: bytes) -> bool:
+    return head[68:72] == _KIND.to_bytes(4, "big")
+
+
 class Checkpoint:
     """An open checkpoint. Its methods block; one thread at a time."""
 
@@ -101,19 +121,10 @@ class Checkpoint:
 
     def _look_at(self, path: Path, *, fresh: bool) -> None:
         """Refuse a file that is none of ours, and, unless it is to be replaced, one that is hardly there."""
-        with self._explained():
-            head = b""
-            if path.exists():
-                with path.open("rb") as file:
-                    head = file.read(_HEAD)
-        whole = head[68:72] == _KIND.to_bytes(4, "big")
-        if head and not whole and (len(head) == _HEAD or not _MAGIC.startswith(head[: len(_MAGIC)])):
-            raise CheckpointError(
-                f"{path} is no checkpoint, and is not deleted: move it away yourself, or choose another file"
-            )
+        head = refuse_foreign(path)
         if fresh:
             self._remove(path)
-        elif head and not whole:
+        elif head and not _is_ours(head):
             raise self._refused("is damaged")
 
     def _remove(self, path: Path) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 
 from cjasync.catalog import Walk, WalkReport, walk
+from cjasync.catalog.checkpoint import refuse_foreign
 from cjasync.catalog.delivery import held_by
 from cjasync.catalog.details import DETAILS
 from cjasync.catalog.entry import Standing
@@ -75,6 +76,7 @@ async def walk_into(
 ) -> WalkReport:
     """Bring everything into the file, going on where FILE.checkpoint has stopped."""
     checkpoint = Path(f"{out}.checkpoint")
+    await asyncio.to_thread(refuse_foreign, checkpoint)  # before --fresh deletes what lies beside it
     is_new = not await asyncio.to_thread(checkpoint.exists)
     catalogue = walk(cj, checkpoint=checkpoint, fresh=fresh, wait=wait, with_=with_, **filters)
     try:

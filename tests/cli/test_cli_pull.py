@@ -193,11 +193,11 @@ def test_another_question_does_not_go_on_with_the_partial_file(cj, cjasync):
     result = cjasync("pull", "-o", "p.csv", "--min-price", "5", *cj.access)
     assert result.exit_code == 2
     assert "another question" in result.stderr
-    assert "product/list of 127.0.0.1, not product/list of 127.0.0.1 with --min-price 5." in result.stderr
+    assert f"product/list of {cj.base_url}, not product/list of {cj.base_url} with --min-price 5." in result.stderr
     assert "start anew with --fresh" in result.stderr
     assert "Going on" not in result.stderr
     result = cjasync("pull", "-o", "p.csv", "--api", "list_v2", *cj.access)
-    assert "product/list of 127.0.0.1, not product/listV2 of 127.0.0.1." in result.stderr
+    assert f"product/list of {cj.base_url}, not product/listV2 of {cj.base_url}." in result.stderr
     assert summary(cjasync("pull", "-o", "p.csv", "--min-price", "5", "--fresh", "--json", *cj.access))["unique"] > 0
 
 
@@ -212,7 +212,6 @@ def damage(checkpoint, data):
     [
         (None, "damaged"),
         (b"", "p.csv.partial is of a walk that this checkpoint knows nothing of; start anew with --fresh for both"),
-        (b"no checkpoint" * 20, "p.csv.checkpoint is no checkpoint, and is not deleted: move it away yourself"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_gone_on_with_says_so_and_nothing_else(cj, cjasync, data, said):
@@ -224,9 +223,20 @@ def test_a_checkpoint_that_cannot_be_gone_on_with_says_so_and_nothing_else(cj, c
     assert "products are safe in p.csv.partial; --fresh deletes them." in result.stderr
     assert "goes on there" not in result.stderr
     assert "Going on" not in result.stderr
-    again = cjasync("pull", "-o", "p.csv", "--fresh", *cj.access)
-    assert again.exit_code == (2 if data else 0)
-    assert not data or Path("p.csv.checkpoint").read_bytes() == data
+    assert cjasync("pull", "-o", "p.csv", "--fresh", *cj.access).exit_code == 0
+
+
+def test_a_checkpoint_of_something_else_is_refused_before_anything_is_deleted(cj, cjasync):
+    assert cjasync("pull", "-o", "p.csv", *cj.access, "--daily-calls", "3").exit_code == 4
+    rows, data = Path("p.csv.partial").read_bytes(), b"no checkpoint" * 20
+    damage("p.csv.checkpoint", data)
+    for options in ([], ["--fresh"]):
+        result = cjasync("pull", "-o", "p.csv", *options, *cj.access)
+        assert result.exit_code == 2
+        assert "p.csv.checkpoint is no checkpoint, and is not deleted: move it away yourself" in result.stderr
+        assert Path("p.csv.checkpoint").read_bytes() == data
+        assert Path("p.csv.partial").read_bytes() == rows
+        assert here() == ["p.csv.checkpoint", "p.csv.partial", "p.csv.partial.commit"]
 
 
 def test_the_end_of_a_day_before_the_first_page_speaks_of_no_checkpoint(cj, cjasync):
