@@ -1,7 +1,7 @@
 """Every error that cjasync raises on purpose.
 
 CJError
-├── ConfigError                a setting that cannot work (missing token, base URL, plan, store)
+├── ConfigError                a setting that cannot work (missing token, base URL, plan, store, file)
 ├── ClosedError                the client is used after it was closed
 ├── StoreError                 the quota store cannot be read or written (nothing is sent while it cannot)
 ├── TooManyAccountsError       more accounts behind one IP address than CJ allows (limit, frees_at)
@@ -242,7 +242,7 @@ class CheckpointError(CJError):
 
 
 class OutputError(CJError):
-    """A file that cannot be written, or a format that is not known."""
+    """A file that cannot be written: the disk is full, its folder is not ours, another process is writing it."""
 
 
 CODES: dict[int, type[APIError]] = {

@@ -49,7 +49,11 @@ def _load(name: str) -> Any:
     return get_command(one)
 
 
-app = typer.Typer(name="cjasync", no_args_is_help=True, **SETTINGS)
+ENDINGS = (
+    "Exit codes: 0 done. 2 usage, or CJ has no such product. 3 authentication. 4 a quota is used up. "
+    "5 CJ, the network, the ledger or writing failed, or not all is there. 130 interrupted."
+)
+app = typer.Typer(name="cjasync", no_args_is_help=True, epilog=ENDINGS, **SETTINGS)
 for name, says in COMMANDS.items():
     app.command(name, cls=_Later, help=says)(lambda: None)
 

@@ -1,7 +1,8 @@
 """How a command ends: exit codes, and errors in words.
 
-0 done. 2 something to put right in what was asked: an option, a setting, a file, the id of a product. 3 authentication.
-4 a quota is used up. 5 CJ, the way to it, or the ledger of the limits. 130 interrupted.
+0 done. 2 something to put right in what was asked: an option, a setting, which file, the id of a product.
+3 authentication. 4 a quota is used up. 5 CJ, the way to it, the ledger of the limits, or writing failed; or not all is
+there. 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from cjasync.errors import (
     CJError,
     ConfigError,
     NotFoundError,
-    OutputError,
     ParameterError,
     QuotaExhaustedError,
     RateLimitedError,
@@ -28,7 +28,7 @@ from cjasync.errors import (
 
 DONE, USAGE, AUTH, QUOTA, FAILED, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
-_ASKED = (ConfigError, OutputError, CheckpointError, TooManyAccountsError, NotFoundError)
+_ASKED = (ConfigError, CheckpointError, TooManyAccountsError, NotFoundError)
 
 
 class NoCredentialsError(ConfigError):

@@ -16,7 +16,6 @@ from cjasync.sandbox.shapes import SHAPES
         (["--out", "p.xlsx"], "p.xlsx: the suffix says the format; use one of .jsonl"),
         (["--out", "nowhere/p.csv"], "the folder nowhere does not exist"),
         (["--out", "."], "the suffix says the format"),
-        (["--out", "/proc/p.csv"], "cannot write /proc/p.csv"),
         (["--out", "p.csv", "--min-price", "cheap"], "--min-price: expected an amount, got 'cheap'"),
         (["--out", "p.csv", "--page-size", "500"], "--page-size: must be 1 to 200"),
         (["--out", "p.csv", "--delivery-time", "25"], "--delivery-time: must be one of 24, 48, 72"),
@@ -41,6 +40,20 @@ def test_usage_errors_end_with_2_before_anything_is_sent(cj, cjasync, arguments,
     assert result.stdout == ""
     assert list(Path().iterdir()) == []
     assert requests(cj) == before
+
+
+def test_a_file_that_cannot_be_written_ends_with_5_before_anything_is_sent(cj, cjasync):
+    before = requests(cj)
+    result = cjasync("pull", *cj.access, "--out", "/proc/p.csv")
+    assert result.exit_code == 5
+    assert "cannot write /proc/p.csv: No such file or directory" in result.stderr
+    told = json.loads(cjasync("pull", *cj.access, "--out", "/proc/p.csv", "--json").stdout)
+    assert (told["error"], told["exit_code"]) == ("OutputError", 5)
+    assert requests(cj) == before
+
+
+def test_the_exit_codes_are_in_the_help(cjasync):
+    assert "4 a quota is used up" in " ".join(cjasync("--help").stdout.split())
 
 
 def requests(cj):

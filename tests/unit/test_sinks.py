@@ -15,7 +15,7 @@ import pytest
 from cjasync.catalog.sinks import SUFFIXES, Batch, Layout, open_sink, read_rows
 from cjasync.catalog.sinks import duckdb as duckdb_module
 from cjasync.catalog.sinks import parquet as parquet_module
-from cjasync.errors import CheckpointError, OutputError
+from cjasync.errors import CheckpointError, ConfigError, OutputError
 from cjasync.models.product import ListedProduct, SearchProduct
 from tests.sink_rows import (
     DATABASES,
@@ -421,7 +421,7 @@ async def test_a_database_of_something_else_is_refused_before_anything_is_writte
     db.execute("CREATE TABLE products (sku INTEGER)")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(OutputError, match="holds no table of products by pid"):
+    with pytest.raises(ConfigError, match="holds no table of products by pid"):
         await open_sink(path, Thing)
     assert path.read_bytes() == before
 
@@ -430,18 +430,18 @@ async def test_a_database_of_something_else_is_refused_before_anything_is_writte
 async def test_a_file_that_is_no_database_is_refused(tmp_path, name):
     path = tmp_path / name
     path.write_text("shopping list\n" * 100)
-    with pytest.raises(OutputError, match=r"cannot be read: .*; choose another file, or replace it with `fresh=True`"):
+    with pytest.raises(ConfigError, match=r"cannot be read: .*; choose another file, or replace it with `fresh=True`"):
         await open_sink(path, Thing)
     assert left_over(tmp_path) == [name]
 
 
 async def test_the_unknown_suffix_the_missing_folder_and_the_folder_itself(tmp_path):
-    with pytest.raises(OutputError, match=r"products.xlsx: the suffix says the format; use one of .jsonl,"):
+    with pytest.raises(ConfigError, match=r"products.xlsx: the suffix says the format; use one of .jsonl,"):
         await open_sink(tmp_path / "products.xlsx", Thing)
-    with pytest.raises(OutputError, match=r"the folder .*nowhere does not exist"):
+    with pytest.raises(ConfigError, match=r"the folder .*nowhere does not exist"):
         await open_sink(tmp_path / "nowhere" / "t.csv", Thing)
     (tmp_path / "t.csv").mkdir()
-    with pytest.raises(OutputError, match="is a folder"):
+    with pytest.raises(ConfigError, match="is a folder"):
         await open_sink(tmp_path / "t.csv", Thing)
 
 

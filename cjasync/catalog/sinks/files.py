@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cjasync.catalog.sinks.columns import Layout
 from cjasync.catalog.sinks.sink import FileSink
-from cjasync.errors import OutputError
+from cjasync.errors import ConfigError
 from cjasync.models._model import Model
 
 
@@ -51,15 +51,15 @@ async def open_sink(path: Path | str, model: type[Model], *, question: str = "",
         committed one), that of another is refused with `CheckpointError`.
     fresh: throw an earlier partial file away; a finished file is then replaced, where a database would be updated.
 
-    `OutputError` says, before anything is fetched, what cannot work: an unknown suffix, a missing extra, a folder that
-    does not exist or cannot be written, a file that another process is writing.
+    Before anything is fetched, `ConfigError` says what cannot be meant (an unknown suffix, a missing extra, a folder
+    that does not exist, a database of something else), and `OutputError` what cannot be written.
     """
     path = Path(path)
     module, form = _module_of(path)
     if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file")
+        raise ConfigError(f"{path} is a folder; give the name of a file")
     if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist; create it first")
+        raise ConfigError(f"the folder {path.parent} does not exist; create it first")
     sink: FileSink = getattr(module, form.sink)(path, Layout(model), question)
     await sink.open(fresh=fresh)
     return sink
@@ -84,7 +84,7 @@ def _format_of(path: Path) -> _Format:
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if path.name.endswith(suffix):
             return _FORMATS[suffix]
-    raise OutputError(f"{path}: the suffix says the format; use one of {', '.join(SUFFIXES)}")
+    raise ConfigError(f"{path}: the suffix says the format; use one of {', '.join(SUFFIXES)}")
 
 
 def _module_of(path: Path) -> tuple[Any, _Format]:
@@ -92,4 +92,4 @@ def _module_of(path: Path) -> tuple[Any, _Format]:
     try:
         return importlib.import_module(f"cjasync.catalog.sinks.{form.module}"), form
     except ImportError as error:
-        raise OutputError(f"{path.name} needs the package {error.name}: pip install 'cjasync[{form.extra}]'") from None
+        raise ConfigError(f"{path.name} needs the package {error.name}: pip install 'cjasync[{form.extra}]'") from None

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cjasync.errors import OutputError
+from cjasync.errors import ConfigError
 
 _MEMBER = 1 << 18  # bytes of lines: larger members are hardly smaller packed
 _BUFFER = 1 << 20
@@ -33,7 +33,7 @@ class Packing(Struct, frozen=True):
 
 
 def packing_of(suffix: str) -> Packing:
-    """What a file's last suffix asks for. OutputError where that needs what is not installed."""
+    """What a file's last suffix asks for. ConfigError where that needs what is not installed."""
     match suffix:
         case ".gz":
             return GZIP
@@ -66,7 +66,7 @@ def _zstd() -> Packing:
     try:
         arrow = importlib.import_module("pyarrow")
     except ImportError:
-        raise OutputError(".zst needs Python 3.14, or: pip install 'cjasync[parquet]'") from None
+        raise ConfigError(".zst needs Python 3.14, or: pip install 'cjasync[parquet]'") from None
 
     def pack(lines: bytes) -> bytes:
         packed: bytes = arrow.compress(lines, "zstd", asbytes=True)

@@ -20,7 +20,7 @@ from cjasync.catalog.sinks.cells import CellKind
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Layout
 from cjasync.catalog.sinks.durable import Commit
 from cjasync.catalog.sinks.sink import FileSink, Written
-from cjasync.errors import OutputError
+from cjasync.errors import ConfigError
 
 # In all statements $key stands for the column that names a product, $columns for all of them, $typed with their types.
 CREATE_PRODUCTS = "CREATE TABLE products ($typed)"
@@ -183,7 +183,7 @@ class UpsertingSink(FileSink):
         except self.errors as error:
             what = f"cannot be read: {error}"
         if what:
-            raise OutputError(f"{self.path} {what}; choose another file, or replace it with `fresh=True`")
+            raise ConfigError(f"{self.path} {what}; choose another file, or replace it with `fresh=True`")
 
     def _held(self, column: str, low: datetime | None, high: datetime | None) -> list[str]:
         if column not in self._columns:
