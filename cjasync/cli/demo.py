@@ -18,7 +18,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cjasync.cli.endings import DONE, FAILED
-from cjasync.cli.options import Common
+from cjasync.cli.options import Common, starts_a_cj
 from cjasync.cli.running import print_json
 from cjasync.cli.tally import Tally
 from cjasync.cli.words import duration, safe
@@ -50,6 +50,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
         return not (self.missing or self.doubled or self.altered or self.unknown)
 
 
+@starts_a_cj("the demo asks an embedded CJ, which it starts itself")
 async def demo(
     common: Common,
     products: Annotated[int, typer.Option(help="How many products the embedded CJ holds.", min=1)] = 50_000,
@@ -65,7 +66,6 @@ async def demo(
     from cjasync.cli.job import Job
     from cjasync.sandbox import SandboxProcess
 
-    common.refuse_access("the demo asks an embedded CJ, which it starts itself")
     plan = common.limited(PLAN)
     common.err.print(f"Starting an embedded CJ with {products:,} products ...")
     async with SandboxProcess(products=products, seed=seed, plan=plan, list_window=plan.list_window) as running:

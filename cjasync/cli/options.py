@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from copy import copy
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 import typer
@@ -17,9 +20,13 @@ from cjasync.client import CJClient
 from cjasync.config import Plan, Settings, read_limit
 from cjasync.errors import ConfigError
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 _ACCESS = "Access"
 _LIMITS = "Limits"
 _PRINTING = "Printing"
+_OF_WHOM = ("base_url", "access_token", "api_key", "quota_url", "retries")
+_NO_ACCESS = "no_access"
 _PIPE_WIDTH = 200
 
 
@@ -84,8 +91,8 @@ class Common(Struct, frozen=True):
     names: frozenset[str] = frozenset()
 
     def refuse_access(self, why: str) -> None:
-        """ConfigError for options that say which CJ to ask, and as whom, where a command starts a CJ of its own."""
-        for name in ("base_url", "access_token", "api_key", "quota_url"):
+        """ConfigError for the options of whom to ask that were given."""
+        for name in _OF_WHOM:
             if getattr(self, name) is not None:
                 raise ConfigError(f"{flag(name)} has no meaning here: {why}")
 
@@ -139,6 +146,40 @@ class Common(Struct, frozen=True):
     def err(self) -> Console:
         """Progress and notes, on standard error."""
         return _console(stderr=True, quiet=self.quiet)
+
+
+def starts_a_cj(why: str) -> Callable[[Command], Command]:
+    """Decorates a command that starts a CJ of its own: it refuses options of whom to ask, and says `why`."""
+
+    def marked(command: Command) -> Command:
+        command.__dict__[_NO_ACCESS] = why
+        return command
+
+    return marked
+
+
+def why_no_access(command: Callable[..., Any]) -> str | None:
+    """Why a command refuses options of whom to ask; None if it takes them."""
+    return command.__dict__.get(_NO_ACCESS)
+
+
+def common_options(command: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The common options as a command has them: those that it refuses are read, and shown to nobody."""
+    hidden = _OF_WHOM if why_no_access(command) else ()
+    defaults = {field.name: field.default for field in msgspec.structs.fields(Common)}
+    options = []
+    for name, annotation in inspect.get_annotations(Common, eval_str=True).items():
+        if name == "names":
+            continue
+        if name in hidden:
+            kind, option = get_args(annotation)
+            option = copy(option)
+            option.hidden = True
+            annotation = Annotated[kind, option]
+        options.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=defaults[name])
+        )
+    return options
 
 
 def _console(*, stderr: bool = False, quiet: bool = False) -> Console:

@@ -15,7 +15,7 @@ import typer
 
 from cjasync.cli.endings import DONE, INTERRUPTED, as_json, exit_code, goes_on_at, in_words
 from cjasync.cli.flags import in_flags
-from cjasync.cli.options import Common
+from cjasync.cli.options import Common, common_options, why_no_access
 from cjasync.cli.words import moment, safe
 from cjasync.errors import CJError
 
@@ -29,12 +29,7 @@ def as_command(command: Callable[..., Any]) -> Callable[..., None]:
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     ]
-    defaults = {field.name: field.default for field in msgspec.structs.fields(Common)}
-    common = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=defaults[name])
-        for name, annotation in inspect.get_annotations(Common, eval_str=True).items()
-        if name != "names"
-    ]
+    common = common_options(command)
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
@@ -53,6 +48,8 @@ def _run(command: Callable[..., Any], common: Common, given: dict[str, Any]) -> 
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: note(common, in_flags(str(message), common.names))
         try:
+            if why := why_no_access(command):
+                common.refuse_access(why)
             code: int | None = asyncio.run(command(common, **given)) if _is_async(command) else command(common, **given)
         except CJError as error:
             tell(common, error)

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from cjasync.cli.options import Common
+from cjasync.cli.options import Common, starts_a_cj
 from cjasync.cli.running import print_json
 from cjasync.sandbox import Sandbox
 from cjasync.sandbox.shapes import SHAPES, shape_named
 
 
+@starts_a_cj("the sandbox is asked, and asks nobody")
 async def sandbox(
     common: Common,
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 0,
@@ -32,7 +33,6 @@ async def sandbox(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    common.refuse_access("the sandbox is asked, and asks nobody")
     plan = common.settings().plan
     times = shape_named(shape)
     common.err.print(f"Making {products:,} products ...")

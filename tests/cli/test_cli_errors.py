@@ -129,6 +129,11 @@ def test_what_starts_a_cj_of_its_own_takes_no_other(cjasync, command):
     result = cjasync(command, "--base-url", "http://127.0.0.1:1")
     assert result.exit_code == 2
     assert "--base-url has no meaning here" in result.stderr
+    shown = cjasync(command, "--help").stdout
+    assert "--daily-points" in shown
+    for option in ("--base-url", "--access-token", "--api-key", "--quota-url", "--retries"):
+        assert option not in shown
+        assert option in cjasync("search", "--help").stdout
 
 
 def test_an_unknown_shape_is_told_before_products_are_made(cjasync):
