@@ -80,6 +80,7 @@ class Case:
 
 @settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @example(Case(311049))  # both bounds exclude their second, and one of the two goes unnoticed
+@example(Case(921722))  # an upper bound excludes its second where page by page is gone through from the start
 @given(st.integers(0, 10**9).map(Case))
 def test_what_is_missed_is_never_called_proved(case: Case) -> None:
     result = case.walk()

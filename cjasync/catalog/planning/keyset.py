@@ -27,6 +27,8 @@ def keyset(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         moments = known_times(spine)
         start = replace(facts, noon=True).unit(moments[-1])[0] if moments else None
         if start is not None and len(spine.keys) == facts.size and (job.start is None or start > job.start):
+            if not facts.checked:  # else products of the second before may lie on neither side of the cut
+                yield from calibrate((moments[-1], *moments), facts)
             rows = max(1, spine.total - facts.window)
             yield Spawn(Range(start, job.end, rows, seen_start=start == moments[-1], last=job.last))
             region = Region(job.start, start - 1)
