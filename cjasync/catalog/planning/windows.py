@@ -283,7 +283,8 @@ def settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], 
             yield from listing.finish(top)
     except Outgrown as grown:
         assert region.end is not None
-        yield Spawn(Range(region.start, region.end, grown.total))
+        seen = seen_start is not None
+        yield Spawn(Range(region.start, region.end, grown.total, seen_start=seen, rank=listing.rank))
         return
     if seen_start is not None:
         first = seen_start if listing.floor else listing.oldest
