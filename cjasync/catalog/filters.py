@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from cjasync._endpoint import Endpoint
 from cjasync._params import encode, ordered
-from cjasync.catalog.planning.question import MAX_INVENTORY, MAX_PRICE, Region
+from cjasync.catalog.planning.question import Region, Span
 from cjasync.errors import ParameterError
 from cjasync.resources._product_endpoints import LIST
 
@@ -108,16 +108,14 @@ def _region(taken: Mapping[str, Any], zone: tzinfo) -> Region:
     return Region(
         start=_seconds(start, zone),
         end=_seconds(end, zone),
-        price=_range(_thousandths(low, math.ceil), _thousandths(high, math.floor), MAX_PRICE),
+        price=_span(_thousandths(low, math.ceil), _thousandths(high, math.floor)),
         category=category,
-        inventory=_range(least, most, MAX_INVENTORY),
+        inventory=_span(least, most),
     )
 
 
-def _range(low: int | None, high: int | None, most: int) -> tuple[int, int] | None:
-    if low is None and high is None:
-        return None
-    return low or 0, most if high is None else high
+def _span(low: int | None, high: int | None) -> Span | None:
+    return None if low is None and high is None else (low, high)
 
 
 def _seconds(text: str | None, zone: tzinfo) -> int | None:

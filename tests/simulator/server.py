@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any
 
-from cjasync.catalog.planning.question import Answer, Question, Row
+from cjasync.catalog.planning.question import Answer, Question, Row, Span
 from tests.simulator.catalogue import START, Catalogue, Product
 
 BLOCK = 800
@@ -202,18 +202,24 @@ class Server:
     def _fitting(
         self,
         numbers: list[int],
-        price: tuple[int, int] | None = None,
+        price: Span | None = None,
         category: str | None = None,
-        inventory: tuple[int, int] | None = None,
+        inventory: Span | None = None,
     ) -> list[int]:
         """Those that pass the filters, one filter after the other: most of a simulation's time goes here."""
         products, prices, categories = self.products, self.prices, self.categories
         if price is not None:
-            low, high = price
+            low, high = bounds(price)
             numbers = [number for number in numbers if low <= prices[number] <= high]
         if category is not None:
             numbers = [number for number in numbers if categories[number] == category]
         if inventory is not None:
-            low, high = inventory
+            low, high = bounds(inventory)
             numbers = [number for number in numbers if low <= products[number].inventory <= high]
         return numbers
+
+
+def bounds(span: Span) -> tuple[float, float]:
+    """The lowest and the highest number that a filter lets through."""
+    low, high = span
+    return -math.inf if low is None else low, math.inf if high is None else high

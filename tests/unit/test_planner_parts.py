@@ -15,8 +15,6 @@ from cjasync.catalog.planning.borders import Settled, windows
 from cjasync.catalog.planning.cover import by_category, by_inventory, by_price
 from cjasync.catalog.planning.listing import Ask, Listing, Outgrown, marks
 from cjasync.catalog.planning.question import (
-    MAX_INVENTORY,
-    MAX_PRICE,
     Answer,
     Certificate,
     Facts,
@@ -88,6 +86,16 @@ def test_a_question_says_what_to_ask() -> None:
     assert spine.kind == "spine"
     assert spine.params()["create_time_to"] > "2022-01-01"
     assert "create_time_from" not in spine.params()
+
+
+def test_a_part_without_a_bound_keeps_to_the_users_own() -> None:
+    halves = [Region(price=(None, 7), inventory=(3, None)), Region(price=(8, None))]
+    own = Region(price=(5, None), inventory=(None, 2))
+    lower, upper = (half.within(own) for half in halves)
+    assert (lower.price, upper.price) == ((5, 7), (8, None))
+    assert lower.empty
+    assert not upper.empty
+    assert halves[1].within(Region(price=(None, 7))).empty
 
 
 def test_the_spine_comes_first_and_announces_its_burst() -> None:
@@ -280,13 +288,13 @@ def test_price_bands_leave_no_price_out(seen: list[int], total: int, span: tuple
 
 def test_a_price_that_many_share_gets_a_band_of_its_own() -> None:
     (parts,) = by_price(Region(), 100, 50, [5] * 3 + [999] * 95 + [2000] * 2)
-    assert [part.price for part in parts] == [(0, 998), (999, 999), (1000, MAX_PRICE)]
+    assert [part.price for part in parts] == [(None, 998), (999, 999), (1000, None)]
 
 
 def test_inventory_is_cut_by_orders_of_magnitude_down_to_single_numbers() -> None:
     (parts,) = by_inventory(Region())
-    assert parts[0].inventory == (0, 0)
-    assert parts[-1].inventory == (10_001, MAX_INVENTORY)
+    assert parts[0].inventory == (None, 0)
+    assert parts[-1].inventory == (10_001, None)
     region = Region(inventory=(11, 100))
     while (cut := by_inventory(region)) and cut[0][0].inventory != cut[0][-1].inventory:
         assert cut[0][0].inventory[1] + 1 == cut[0][-1].inventory[0]  # type: ignore[index]
@@ -306,10 +314,10 @@ def test_price_bins_count_every_product_once(values: list[int], hidden: int) -> 
     for value in values:
         prices.count(bins, value)
     found = prices.bands(bins, hidden, FACTS)
-    assert (found[0][0], found[-1][1]) == (0, MAX_PRICE)
-    assert all(a[1] + 1 == b[0] for a, b in pairwise(found))
-    for low, high, held in found:
-        assert held == sum(low <= value <= high for value in values)
+    assert (found[0][0][0], found[-1][0][1]) == (None, None)
+    assert all(a[1] + 1 == b[0] for (a, _), (b, _) in pairwise(found))  # type: ignore[operator]
+    for (low, high), held in found:
+        assert held == sum((low or 0) <= value and (high is None or value <= high) for value in values)
     assert len(prices.sample(bins)) <= 1000 + len(bins)
 
 

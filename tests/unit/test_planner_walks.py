@@ -215,6 +215,13 @@ def test_a_few_such_prices_hide_no_total_that_stops() -> None:
     assert not go(products, cap=2940).missed
 
 
+@pytest.mark.parametrize("odd", [-1000, 10**12])
+def test_nor_do_such_prices_alone(odd: int) -> None:
+    products = catalogue(3000, "growth", nulls=0.02)
+    products.products[:] = [replace(product, price=odd) for product in products.products]
+    assert not go(products, cap=2940).missed
+
+
 def test_a_catalogue_that_nothing_divides_is_not_called_proved() -> None:
     result = go(catalogue(FEW, "growth", one_price=True), ignore=("inventory",))
     assert not result.missed

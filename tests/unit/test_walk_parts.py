@@ -107,8 +107,17 @@ def test_filters_are_split():
         country_code=("CN", "US"),
         supplier_id=None,
     )
-    assert wanted.within == Region(start=1704067200, end=1706745600, price=(1235, 9999), category="c", inventory=(0, 5))
+    assert wanted.within == Region(
+        start=1704067200, end=1706745600, price=(1235, 9999), category="c", inventory=(None, 5)
+    )
     assert wanted.fixed == {"countryCode": "CN,US"}
+
+
+def test_what_has_no_bound_is_given_none():
+    assert asked(min_price=2_000_000, end_inventory=0).within == Region(
+        price=(2_000_000_000, None), inventory=(None, 0)
+    )
+    assert not asked(min_price=2_000_000).within.empty
 
 
 def test_the_name_of_a_question_is_the_same_for_the_same_question_only():

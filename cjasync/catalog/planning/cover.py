@@ -8,21 +8,12 @@ What no filter separates is counted as missing, never passed over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
 
 from cjasync.catalog.planning.listing import Ask, Certified, Listing, Outgrown, Spawn, Steps, Unit
-from cjasync.catalog.planning.question import (
-    MAX_INVENTORY,
-    MAX_PRICE,
-    Certificate,
-    Facts,
-    Proof,
-    Region,
-    Reply,
-    narrower,
-)
+from cjasync.catalog.planning.question import Certificate, Facts, Proof, Region, Reply, Span, narrower
 
+DEAR, MANY = 1_000_000_000, 100_000_000  # a price, a stock: beyond them only what rows show tells where to cut
 FILL = 0.85  # of a window, where a part is aimed at
 AT_ONCE = 8  # categories asked for together before looking whether the totals add up
 
@@ -201,31 +192,38 @@ def ignored(totals: list[int], whole: int) -> bool:
 
 def by_price(region: Region, total: int, leaf: int, prices: Sequence[int]) -> list[list[Region]]:
     """Bands cut at the quantiles of the prices seen; a price that many share gets a band of its own."""
-    low, high = region.price or (0, MAX_PRICE)
-    if low == high:
-        return []
-    inside = sorted(price for price in prices if low <= price <= high)
+    low, high = region.price or (None, None)
+    least, most = low or 0, DEAR if high is None else high
+    inside = sorted(price for price in prices if least <= price and (high is None or price <= high))
     bands = max(2, min(len(inside), -(-total // int(FILL * leaf))))  # a total may be nonsense
     cuts: set[int] = set()
     for n in range(1, bands if inside else 0):
         value = inside[n * len(inside) // bands]
         crowded = inside.count(value) * total > len(inside) * leaf / 2
         cuts |= {value - 1, value} if crowded else {value}
-    inner = sorted(cut for cut in cuts if low <= cut < high) or [(low + high) // 2]
-    return [[narrower(region, price=(a + 1, b)) for a, b in pairwise([low - 1, *inner, high])]]
+    spans = divide(region.price, cuts) or divide(region.price, [(least + most) // 2])
+    return [[narrower(region, price=span) for span in spans]] if spans else []
 
 
 def by_inventory(region: Region) -> list[list[Region]]:
     """Bands of equal ratio: stock is spread over orders of magnitude, and rows do not show it."""
-    low, high = region.inventory or (0, MAX_INVENTORY)
-    if low == high:
-        return []
-    if region.inventory is None:
-        inner = [0, 10, 100, 1000, 10000]
-    else:
-        middle = int(((low + 1) * (high + 1)) ** 0.5) - 1
-        inner = [min(max(middle, low), high - 1)]
-    return [[narrower(region, inventory=(a + 1, b)) for a, b in pairwise([low - 1, *inner, high])]]
+    low, high = region.inventory or (None, None)
+    cuts = [0, 10, 100, 1000, 10000]
+    if region.inventory is not None:
+        least, most = low or 0, MANY if high is None else high
+        cuts = [min(max(int(((least + 1) * (most + 1)) ** 0.5) - 1, least), most - 1)]
+    spans = divide(region.inventory, cuts)
+    return [[narrower(region, inventory=span) for span in spans]] if spans else []
+
+
+def divide(span: Span | None, cuts: Iterable[int]) -> list[Span]:
+    """Spans that make up `span`, each up to one of the cuts, the last to its end; none where no cut lies inside.
+
+    What has no bound keeps none: it may hold numbers that nobody expects. (No question can name one below 0.)
+    """
+    low, high = span or (None, None)
+    inner = sorted(cut for cut in set(cuts) if cut >= (low or 0) and (high is None or cut < high))
+    return list(zip([low, *(cut + 1 for cut in inner)], [*inner, high], strict=True)) if inner else []
 
 
 def by_category(region: Region, categories: Sequence[str]) -> list[list[Region]]:

@@ -128,7 +128,7 @@ def _ends_there(everything: Listing, head: Reply, newest: Reply | None) -> Steps
         if newest.exact:
             return True
     # Products without a create time may end both orders. Nothing but a division shows whether all of them were counted.
-    total = yield from sum_of_parts(seen_prices(head))
+    total = yield from sum_of_parts(seen_prices(head), head.total)
     return total is not None and total <= head.total
 
 
@@ -161,7 +161,7 @@ def _stops_counting(job: Closing, newest: Reply, facts: Facts) -> Steps:
         return False
     if job.counted > newest.total:
         return True
-    total = yield from sum_of_parts(job.prices)
+    total = yield from sum_of_parts(job.prices, newest.total)
     if total is None:
         yield Certified(Certificate(Region(), 0, 0, 0, 0, facts.mode, "uncounted"))
         return False

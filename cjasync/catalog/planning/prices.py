@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cjasync.catalog.planning.question import MAX_PRICE, Facts
+from cjasync.catalog.planning.question import Facts, Span
 
 FINENESS = 200  # bins per factor e
+HIGHEST = 10**15  # price that has a bin of its own: beyond, a bin is narrower than floating point
 FULL = 0.95  # of a window, that a band is made: prices change between the windows and the search
 FULL_STILL = 0.98  # where nothing else did
 
@@ -19,24 +20,23 @@ def count(bins: dict[int, int], price: int | None) -> None:
         bins[number] = bins.get(number, 0) + 1
 
 
-def bands(
-    bins: Mapping[int, int], hidden: int, facts: Facts, *, still: bool = False
-) -> tuple[tuple[int, int, int], ...]:
-    """(lowest, highest price, products) of bands that cover the scale, each with room for its share of `hidden`.
+def bands(bins: Mapping[int, int], hidden: int, facts: Facts, *, still: bool = False) -> tuple[tuple[Span, int], ...]:
+    """Bands of prices that leave none out, and the products in each, with room for its share of `hidden`.
 
     still: as many products as when the walk began.
     """
     timed = sum(bins.values())
     most = (FULL_STILL if still else FULL) * facts.window * timed / max(1, timed + hidden)
-    found: list[tuple[int, int, int]] = []
-    low, held = 0, 0
+    found: list[tuple[Span, int]] = []
+    low: int | None = None
+    held = 0
     for number in sorted(bins):
         if held and held + bins[number] > most:
             border = _lowest(number)
-            found.append((low, border - 1, held))
+            found.append(((low, border - 1), held))
             low, held = border, 0
         held += bins[number]
-    return (*found, (low, MAX_PRICE, held))
+    return (*found, ((low, None), held))
 
 
 def sample(bins: Mapping[int, int]) -> list[int]:
@@ -46,7 +46,7 @@ def sample(bins: Mapping[int, int]) -> list[int]:
 
 
 def _bin(price: int) -> int:
-    return int(math.log1p(max(0, price)) * FINENESS)
+    return int(math.log1p(min(max(0, price), HIGHEST)) * FINENESS)
 
 
 def _lowest(number: int) -> int:

@@ -16,12 +16,11 @@ Sort = Literal["asc", "desc"]
 Mode = Literal["seek", "keyset", "blind", "plain", "units"]
 Times = Literal["row", "id"]
 Error = Literal["max_offset"]
+Span = tuple[int | None, int | None]  # lowest and highest, None where there is no bound
 Proof = Literal["constant", "ordered", "atomic", "uncounted", "none"]
 
 CHINA = 8 * 3600
-MAX_PRICE = 1_000_000_000
-MAX_INVENTORY = 100_000_000
-NOTHING = (1, 0)
+NOTHING: Span = (1, 0)
 
 
 class Region(Struct, frozen=True, array_like=True):
@@ -29,9 +28,9 @@ class Region(Struct, frozen=True, array_like=True):
 
     start: int | None = None
     end: int | None = None
-    price: tuple[int, int] | None = None
+    price: Span | None = None
     category: str | None = None
-    inventory: tuple[int, int] | None = None
+    inventory: Span | None = None
 
     @property
     def timed(self) -> bool:
@@ -52,13 +51,15 @@ class Region(Struct, frozen=True, array_like=True):
     @property
     def empty(self) -> bool:
         """Can no product lie in it?"""
-        return any(span is not None and span[0] > span[1] for span in (self.price, self.inventory))
+        spans = [span for span in (self.price, self.inventory) if span is not None]
+        return any(low is not None and high is not None and low > high for low, high in spans)
 
 
-def _common(inner: tuple[int, int] | None, outer: tuple[int, int] | None) -> tuple[int, int] | None:
+def _common(inner: Span | None, outer: Span | None) -> Span | None:
     if inner is None or outer is None:
         return inner or outer
-    return max(inner[0], outer[0]), min(inner[1], outer[1])
+    lows, highs = ([bound for bound in bounds if bound is not None] for bounds in zip(inner, outer, strict=True))
+    return max(lows, default=None), min(highs, default=None)
 
 
 class Row(Struct, frozen=True):
@@ -108,7 +109,7 @@ class Question(Struct, frozen=True):
 
     def params(self) -> dict[str, Any]:
         """The question as keyword arguments of `products.list`; money as text, nothing that is not set."""
-        price, inventory = self.region.price, self.region.inventory
+        (least, most), (few, many) = self.region.price or (None, None), self.region.inventory or (None, None)
         params = {
             "page_num": self.page,
             "page_size": self.page_size,
@@ -117,10 +118,10 @@ class Question(Struct, frozen=True):
             "create_time_from": self.created_from,
             "create_time_to": self.created_to,
             "category_id": self.region.category,
-            "min_price": price and f"{price[0] / 1000:.3f}",
-            "max_price": price and f"{price[1] / 1000:.3f}",
-            "start_inventory": inventory and inventory[0],
-            "end_inventory": inventory and inventory[1],
+            "min_price": _dollars(least),
+            "max_price": _dollars(most),
+            "start_inventory": few,
+            "end_inventory": many,
         }
         return {name: value for name, value in params.items() if value is not None}
 
@@ -246,6 +247,10 @@ class Events(Struct, frozen=True):
 def key(pid: str) -> int:
     """Eight bytes that stand for a product id."""
     return int.from_bytes(hashlib.blake2b(pid.encode(), digest_size=8).digest(), "big")
+
+
+def _dollars(price: int | None) -> str | None:
+    return None if price is None else f"{price // 1000}.{price % 1000:03}"
 
 
 def text(local: int) -> str:

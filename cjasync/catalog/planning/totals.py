@@ -9,35 +9,48 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cjasync.catalog.planning.cover import by_inventory
+from cjasync.catalog.planning.cover import by_inventory, divide
 from cjasync.catalog.planning.listing import Ask, Steps
-from cjasync.catalog.planning.question import MAX_PRICE, Facts, Region, Reply
+from cjasync.catalog.planning.question import Facts, Region, Reply
 
 SURE = 0.94  # of the products that a half should show: its share of the newest differs from that of a sample
 
 
 def newest_rows(prices: Sequence[int], facts: Facts) -> int:
     """How many of the newest products two halves show, about: until the one that holds more of these prices is full."""
-    held = [sum(price in half for price in prices) for half in _price_halves(prices)]
-    return int(facts.size * max(1.0, SURE * sum(held) / max(held))) if held else facts.size
+    cut = _cut(prices)
+    if cut is None:
+        return facts.size
+    lower = sum(price <= cut for price in prices)
+    return int(facts.size * max(1.0, SURE * len(prices) / max(lower, len(prices) - lower)))
 
 
 def newest_page(prices: Sequence[int], burst: int, kind: str = "last") -> Steps:
     """The newest products of all, newest first, with the total of all: in two halves where prices divide them."""
-    if halves := _price_halves(prices):
-        replies = yield [Ask(_of_price(half), 1, kind, "desc", max(2, burst)) for half in halves]
+    if halves := _halves(prices):
+        replies = yield [Ask(half, 1, kind, "desc", max(2, burst)) for half in halves]
         if all(reply.exact and not reply.error for reply in replies):
             return _joined(replies)
     (newest,) = yield [Ask(Region(), 1, kind, "desc", burst)]
     return newest
 
 
-def sum_of_parts(prices: Sequence[int]) -> Steps:
-    """The totals of parts that make up all products; None where neither price nor stock divides them."""
-    for parts in ([_of_price(half) for half in _price_halves(prices)], by_inventory(Region())[0]):
+def sum_of_parts(prices: Sequence[int], total: int) -> Steps:
+    """The totals of parts that make up all products; None where neither price nor stock divides them.
+
+    Parts that add up to less than the total of all, even if that is asked for after them, are not all there is: some
+    products have no price, or a bound excludes what lies on it.
+    """
+    for parts in (_halves(prices), by_inventory(Region())[0]):
         replies: list[Reply] = (yield [Ask(part, 1, "share") for part in parts]) if parts else []
-        if replies and all(reply.exact and not reply.error for reply in replies):
-            return sum(reply.total for reply in replies)
+        if not replies or not all(reply.exact and not reply.error for reply in replies):
+            continue
+        found = sum(reply.total for reply in replies)
+        if found < total:
+            (whole,) = yield [Ask(Region(), 1, "share")]
+            total = whole.total
+        if found >= total:
+            return found
     return None
 
 
@@ -47,19 +60,20 @@ def counts_to(total: int) -> Steps:
     return newest.total >= total
 
 
-def _price_halves(prices: Sequence[int]) -> list[range]:
-    """Two price ranges that each hold some of the products with these prices, about half if that is possible."""
-    shown = sorted(price for price in prices if 0 <= price <= MAX_PRICE)  # no range shows the others
+def _halves(prices: Sequence[int]) -> list[Region]:
+    """Two parts that each hold some of the products with these prices, about half if that is possible."""
+    cut = _cut(prices)
+    return [] if cut is None else [Region(price=span) for span in divide(None, [cut])]
+
+
+def _cut(prices: Sequence[int]) -> int | None:
+    """A price that divides these: between two of them, lest it matter whether a bound excludes what lies on it."""
+    shown = sorted(max(0, price) for price in prices)  # no question can name a lower one
     lower = [price for price in shown if price < shown[-1]]
     if not lower:
-        return []
-    middle = shown[(len(shown) - 1) // 2]
-    cut = min(middle, lower[-1])
-    return [range(cut + 1), range(cut + 1, MAX_PRICE + 1)]
-
-
-def _of_price(prices: range) -> Region:
-    return Region(price=(prices[0], prices[-1]))
+        return None
+    below = min(shown[(len(shown) - 1) // 2], lower[-1])
+    return (below + min(price for price in shown if price > below)) // 2
 
 
 def _joined(halves: list[Reply]) -> Reply:

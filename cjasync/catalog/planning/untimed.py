@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cjasync.catalog.planning.cover import Cover, ignored, seen_prices
 from cjasync.catalog.planning.listing import MAX_REPAIRS, Ask, Certified, Listing, Outgrown, Steps
-from cjasync.catalog.planning.question import Certificate, Facts, Proof, Region, Reply, Sort
+from cjasync.catalog.planning.question import Certificate, Facts, Proof, Region, Reply, Sort, Span
 
 BANDS_AT_ONCE = 16
 SWEEPS = 3
@@ -25,14 +25,14 @@ class Hidden(Struct, frozen=True, tag="hidden"):
     """Find the products without a create time.
 
     count: how many there are; None where the server does not count so far. front: the order that begins with them.
-    bands: (lowest, highest price, timed products there). told_apart: rows with a create time show it. whole: how many
+    bands: prices, and how many timed products they have. told_apart: rows with a create time show it. whole: how many
     products there are of both kinds.
     """
 
     count: int | None
     end: int
     front: Sort | None
-    bands: tuple[tuple[int, int, int], ...]
+    bands: tuple[tuple[Span, int], ...]
     told_apart: bool = True
     whole: int = 0
 
@@ -131,15 +131,15 @@ def _read_front(front: Listing, expected: int) -> Steps:
 
 
 def _sweep(
-    bands: Sequence[tuple[int, int, int]], job: Hidden, found: set[int], facts: Facts, categories: Sequence[str]
+    bands: Sequence[tuple[Span, int]], job: Hidden, found: set[int], facts: Facts, categories: Sequence[str]
 ) -> Steps:
     """Look into some price bands, each from where those with a time should end.
 
     Returns the questions it took, and whether each band was read to its end.
     """
     sort: Sort = job.front or "asc"
-    regions = [Region(price=(low, high)) for low, high, _ in bands]
-    starts = [1 if job.front else min(facts.reach, timed // facts.size + 1) for _, _, timed in bands]
+    regions = [Region(price=prices) for prices, _ in bands]
+    starts = [1 if job.front else min(facts.reach, timed // facts.size + 1) for _, timed in bands]
     pages = 1 + facts.pages(job.count or 0) // len(job.bands)  # that each will take, about
     replies: list[Reply] = yield [
         Ask(region, page, "hidden", sort, burst=pages * len(bands))
