@@ -35,7 +35,11 @@ class _Later(TyperCommand):
     """Stands for a command until that is called."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        return _load(self.name or "").make_context(info_name, args, parent, **extra)
+        try:
+            return _load(self.name or "").make_context(info_name, args, parent, **extra)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")  # of pydantic's, which says nothing to people
+            raise
 
 
 def _load(name: str) -> Any:

@@ -72,5 +72,5 @@ def as_json(error: CJError, options: Collection[str]) -> dict[str, Any]:
     if isinstance(error, QuotaExhaustedError):
         told["source"] = error.source
     if (at := goes_on_at(error)) is not None:
-        told["goes_on_at"] = at.astimezone(UTC).isoformat()
+        told["goes_on_at"] = at.astimezone(UTC)
     return told

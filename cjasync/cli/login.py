@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC
 
 import msgspec
 import typer
@@ -29,7 +30,8 @@ async def login(common: Common) -> None:
         tokens = await cj.with_options(max_wait=_PATIENCE).auth.login()
     kept = str(FileTokenStore().path) if settings.token_store is None else str(settings.token_store)
     if common.json:
-        print_json({"good_until": tokens.access_expires_at, "kept_in": kept})
+        end = tokens.access_expires_at
+        print_json({"good_until": end and end.astimezone(UTC), "kept_in": kept})
         return
     common.out.print("[bold green]Logged in.[/]")
     if tokens.access_expires_at is not None:

@@ -25,7 +25,9 @@ _LIFTED_BY = {
 def named(bucket: str, limit: int, source: Source) -> str:
     """A day's limit, by whose it is."""
     what = "sourcing requests" if bucket == "sourcing" else bucket
-    return f"your own limit of {limit:,} {what} a day" if source == "user" else f"the day's {what}"
+    if source != "user":
+        return f"the day's {what}"
+    return f"your own limit of {limit:,} {what.removesuffix('s') if limit == 1 else what} a day"
 
 
 def way_out(bucket: str, source: Source) -> str:

@@ -72,6 +72,12 @@ def test_what_typer_refuses_ends_with_2(cjasync, arguments):
     assert "Usage: cjasync" in result.stderr
 
 
+def test_an_unknown_choice_is_told_without_the_checkers_own_words(cjasync):
+    result = cjasync("pull", "--out", "p.csv", "--with", "foo", env={"COLUMNS": "120"})
+    assert result.exit_code == 2
+    assert "Invalid value for '--with': 'foo' is not one of 'query', 'stock'" in result.stderr
+
+
 @pytest.mark.parametrize("command", [["pull", "--out", "p.csv"], ["search", "x"], ["show", "1"], ["usage"], ["login"]])
 def test_without_credentials_it_ends_with_3_and_says_what_to_set(cjasync, command):
     result = cjasync(*command)

@@ -131,6 +131,7 @@ def test_login_keeps_the_token_for_the_next_commands(cj, cjasync, monkeypatch, t
     assert cjasync("search", "dress", *access).exit_code == 0
     told = json.loads(cjasync("login", "--json", *access).stdout)
     assert told.keys() == {"good_until", "kept_in"}
+    assert told["good_until"].endswith("Z")  # as all times, though CJ's are China's
 
 
 def test_doctor_goes_through_everything_and_compares_answers(cj, cjasync):

@@ -181,6 +181,7 @@ def test_a_day_that_is_used_up_ends_with_4_and_the_next_run_goes_on(cj, cjasync)
     assert (told["error"], told["exit_code"], told["products"]) == ("QuotaExhaustedError", 4, 600)
     assert told["source"] == "user"
     assert datetime.fromisoformat(told["goes_on_at"]) > datetime.now(UTC)
+    assert told["message"].startswith("your own limit of 1 call a day is used up (1 of 1)")
     result = cjasync(*pull)
     assert "Going on with p.sqlite.partial: 600 products are there." in result.stderr
     assert result.stdout.startswith("1,000 products in p.sqlite\n2 requests (2 product/list; 0 refused, 0 retried)")
