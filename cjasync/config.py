@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, timedelta, timezone, tzinfo
 from enum import IntEnum
 from pathlib import Path
@@ -215,7 +216,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         limits: dict[str, Any] = {}
         for key, (where, value) in told.items():
             if key in _OF_A_DAY:
-                limits[key] = read_limit(where, str(value))
+                limits[key] = read_limit(where, str(value), whole=True)
                 continue
             if not isinstance(value, str):
                 raise ConfigError(f"{where} must be text")
@@ -233,14 +234,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         return cls(**{**settings, **{name: value for name, value in overrides.items() if value is not None}})
 
 
-def read_limit(where: str, text: str) -> float | None:
-    """A limit as people write it: a number, or "none" for no limit. where: what they call the place they wrote it."""
+def read_limit(where: str, text: str, *, whole: bool) -> float | None:
+    """A limit as people write it: a number above 0, or "none" for no limit. where: what they call the place of it."""
     if text.lower() == "none":
         return None
-    try:
-        return int(text) if text.isdecimal() else float(text)
-    except ValueError:
-        raise ConfigError(f"{where}: expected a number or none, got {text!r}") from None
+    with suppress(ValueError):
+        limit = int(text) if text.isdecimal() or whole else float(text)
+        if 0 < limit < math.inf:
+            return limit
+    raise ConfigError(f"{where}: expected a {'whole ' if whole else ''}number above 0, or none; not {text!r}")
 
 
 def _check(name: str, value: Any, none: str = "", *, whole: bool = False, zero: bool = False) -> None:

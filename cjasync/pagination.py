@@ -85,6 +85,12 @@ class Pager(Generic[T]):
             raise ParameterError("`cursor`: belongs to another question; give the cursor alone", endpoint=endpoint.path)
         return cls(engine, endpoint, cursor)
 
+    def __repr__(self) -> str:
+        start = self._start
+        asked = "".join(f", {name}={value!r}" for name, value in start.params.items())
+        pages = f"from page {start.page}, {start.size} rows a page"
+        return f"<Pager {start.path} {pages}{asked}: await it for a page, iterate it for all rows>"
+
     @property
     def cursor(self) -> Cursor | None:
         """Where to go on after what was delivered last; None when everything was."""

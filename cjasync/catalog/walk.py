@@ -110,6 +110,9 @@ class Walk:
         self._exhausted = False
         self._finished: WalkReport | None = None
 
+    def __repr__(self) -> str:
+        return f"<Walk {self.question}: iterate it for all products>"
+
     # Products
 
     def __aiter__(self) -> AsyncGenerator[ListedProduct, None]:

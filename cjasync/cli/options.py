@@ -116,7 +116,11 @@ class Common(Struct, frozen=True):
             "daily_calls": self.daily_calls,
             "daily_points": self.daily_points,
         }
-        limits = {name: read_limit(flag(name), text) for name, text in told.items() if text is not None}
+        limits = {
+            name: read_limit(flag(name), text, whole="qps" not in name)
+            for name, text in told.items()
+            if text is not None
+        }
         if self.plan is not None:  # which says nothing about the user's own limits
             own = {"daily_calls": plan.daily_calls, "daily_points": plan.daily_points}
             plan = msgspec.structs.replace(Plan.named(self.plan), **own)

@@ -121,6 +121,7 @@ async def test_a_whole_catalogue_that_is_empty_for_a_moment_is_not_taken_to_be_e
 async def test_a_walk_is_walked_once():
     async with shop(300) as (_, cj):
         walked = walk(cj)
+        assert repr(walked) == f"<Walk product/list of {cj.config.base_url}: iterate it for all products>"
         assert len([product async for product in walked]) == 300
         with pytest.raises(RuntimeError, match="walked once"):
             await drain(walked)

@@ -586,6 +586,13 @@ def test_a_cursor_belongs_to_its_question() -> None:
     assert shop.pager(cursor=cursor, colour="red").cursor == cursor
 
 
+def test_who_prints_a_pager_is_told_what_it_asks_and_how() -> None:
+    shown = repr(Shop(10).pager(cursor=Cursor(PATH, {"colour": "red"}, 2, SIZE)))
+    assert shown == (
+        f"<Pager {PATH} from page 2, {SIZE} rows a page, colour='red': await it for a page, iterate it for all rows>"
+    )
+
+
 def test_concurrency_is_at_least_one() -> None:
     with pytest.raises(ParameterError, match="`concurrency` must be 1 or more, not 0"):
         Shop(1).pager().concurrently(0)
