@@ -187,7 +187,13 @@ class Call(Patience):
             services.latency = response.seconds
         else:
             services.latency *= 0.99
-        verdict = read_answer(self.endpoint, response.status, response.body, services.max_depth)
+        try:
+            verdict = read_answer(self.endpoint, response.status, response.body, services.max_depth)
+            if self.capture is not None and verdict.error is None:
+                raw = bytes(response.body), response.status, response.headers_of_interest()
+                self.capture.append(RawAnswer(verdict.value, *raw, verdict.request_id))
+        finally:
+            response.release()
         if verdict.error is not None:
             conceal(verdict.error, self.endpoint, self.request, exchange.token)
         ticket = exchange.ticket
@@ -201,12 +207,6 @@ class Call(Patience):
         if services.hooks:
             self._note(exchange, verdict.error, response, verdict)
             self._note_rows(verdict.value)
-        if self.capture is not None and verdict.error is None:
-            from cjasync._transport import headers_of_interest
-
-            headers = headers_of_interest(response.headers)
-            answer = RawAnswer(verdict.value, response.body, response.status, headers, verdict.request_id)
-            self.capture.append(answer)
         return verdict
 
     async def _after_failure(self, exchange: Exchange, error: BaseException) -> None:

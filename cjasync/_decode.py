@@ -75,7 +75,7 @@ class AnswerDecoder(Generic[T]):
             unread: Any = self._shape[Raw]
             self._rows_as_bytes = msgspec.json.Decoder(Envelope[unread], strict=False)
 
-    def decode(self, body: bytes, max_depth: int = 64) -> tuple[Envelope[Any], Any]:
+    def decode(self, body: bytes | memoryview, max_depth: int = 64) -> tuple[Envelope[Any], Any]:
         """The envelope, and the value if the envelope tells of success. `Malformed` if it is none.
 
         max_depth: levels of nesting that an answer may have which fits no model and is taken to pieces. (Of one that
@@ -84,7 +84,7 @@ class AnswerDecoder(Generic[T]):
         try:
             envelope: Envelope[Any] = self._typed.decode(body)
         except BROKEN:
-            return self._decode_slowly(body, max_depth)
+            return self._decode_slowly(bytes(body), max_depth)
         if not envelope.succeeded:
             return envelope, None
         data = envelope.data
@@ -93,10 +93,10 @@ class AnswerDecoder(Generic[T]):
             odd = objections(self._model, rows)
             if not odd:
                 return envelope, self._with_rows(data, rows)
-            raw = _rows_in(self._rows_as_bytes.decode(body).data)
+            raw = _rows_in(self._rows_as_bytes.decode(bytes(body)).data)
             return envelope, self._with_rows(data, *self._reader.mend(rows, raw, odd))
         if self._is_model and data is not None and objections(self._model, (data,)):
-            return self._decode_slowly(body, max_depth)
+            return self._decode_slowly(bytes(body), max_depth)
         return envelope, bool(data) if self._model is bool else data
 
     def _with_rows(self, data: Any, rows: tuple[Any, ...], skipped: tuple[Skipped, ...] = ()) -> Any:

@@ -130,7 +130,7 @@ def page_asked_for(paging: Paging, request: Request) -> int:
     return int(parse_qs(urlsplit(request.url).query)[paging.page][0])
 
 
-def read_answer(endpoint: Endpoint[Any], http_status: int, body: bytes, max_depth: int = 64) -> Verdict:
+def read_answer(endpoint: Endpoint[Any], http_status: int, body: bytes | memoryview, max_depth: int = 64) -> Verdict:
     """Judge an answer: CJ's code first, then the HTTP status, then the shape."""
     try:
         if 200 <= http_status < 300:
@@ -138,11 +138,11 @@ def read_answer(endpoint: Endpoint[Any], http_status: int, body: bytes, max_dept
             if envelope.succeeded:
                 return Verdict(value, None, envelope.points_info, None, envelope.request_id)
         else:
-            envelope = decode_envelope(body)
+            envelope = decode_envelope(bytes(body))
     except Malformed as malformed:
-        return _unreadable(endpoint, http_status, body, malformed)
+        return _unreadable(endpoint, http_status, bytes(body), malformed)
     if envelope.succeeded is None or (envelope.succeeded and http_status < 400):
-        return _unreadable(endpoint, http_status, body, Malformed("is no answer of CJ's"))
+        return _unreadable(endpoint, http_status, bytes(body), Malformed("is no answer of CJ's"))
     return _refused(endpoint, http_status, envelope)
 
 

@@ -3,7 +3,7 @@
 from aiohttp import ClientSession as Session
 
 from cjasync._transport.exchange import Admission, Exchange
-from cjasync._transport.response import Response, headers_of_interest
+from cjasync._transport.response import Response
 from cjasync._transport.transport import Transport
 
-__all__ = ["Admission", "Exchange", "Response", "Session", "Transport", "headers_of_interest"]
+__all__ = ["Admission", "Exchange", "Response", "Session", "Transport"]

@@ -49,7 +49,7 @@ class Transport:
             headers={"Accept": "application/json", "User-Agent": f"cjasync/{__version__}"},
             timeout=_TIMEOUT,  # none in all: that would be a timer made and cancelled for every request
         )
-        self._wire = Wire(self._session, _TIMEOUT) if self._own else None
+        self._wire = Wire(self._session, _TIMEOUT, max_body) if self._own else None
         self._request = partial(self._session.request, allow_redirects=False)
         if session is not None:
             self._request = partial(self._request, raise_for_status=False, auto_decompress=True, timeout=_TIMEOUT)
@@ -61,7 +61,7 @@ class Transport:
         return Exchange(request, token, admission, task, self._clock, self.watchdog)
 
     async def send(self, exchange: Exchange) -> Response:
-        """One attempt: the whole answer, or a TransportError. The connection is free when this returns."""
+        """One attempt: the whole answer, which is to be released, or a TransportError."""
         response: Answer | aiohttp.ClientResponse | None = None
         try:
             wire = self._wire
@@ -71,11 +71,15 @@ class Transport:
                 response = await self._ask_session(exchange)
             if self._outer:
                 exchange.settle_unsent()  # one of the user's middlewares may have answered in CJ's place
-            # A small answer has come with its head, and there is nothing to wait for. (aiohttp stops inflating a large
-            # one long before it grows to SMALL.)
-            body = response.content.read_nowait() if response.content.is_eof() else await self._read(response)
+            body: bytes | memoryview | None = response.body if isinstance(response, Answer) else None
+            if body is None:
+                # A small one may have come with its head, and there is nothing to wait for. (aiohttp stops inflating a
+                # large one long before it grows to SMALL.)
+                content = response.content
+                body = content.read_nowait() if content.is_eof() else await self._read(response)
             self._check_size(len(body), response)
-            return Response(response.status, response.headers, body, self._clock.monotonic() - exchange.sent_at)
+            seconds = self._clock.monotonic() - exchange.sent_at
+            return Response(response.status, response.headers, body, seconds, response.release)
         except BaseException as error:
             exchange.settle_unsent()
             if response is not None:
@@ -100,10 +104,7 @@ class Transport:
         )
 
     async def _read(self, response: Answer | aiohttp.ClientResponse) -> bytes:
-        size = int(response.headers.get("Content-Length", 0))
-        self._check_size(size, response)
-        if size and "Content-Encoding" not in response.headers:
-            return await response.content.read()
+        self._check_size(int(response.headers.get("Content-Length", 0)), response)
         chunks: list[bytes] = []
         size = 0
         async for chunk in response.content.iter_any():

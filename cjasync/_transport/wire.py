@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from cjasync._protocol import TOKEN_HEADER
+from cjasync._transport.inlet import Arrival, Inlet
 
 if TYPE_CHECKING:
     from cjasync._transport.exchange import Exchange
@@ -26,16 +27,20 @@ _DEAD = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
 
 
 class Answer:
-    """The head of an answer, and the rest as a stream. Read to its end, the connection is free for others."""
+    """An answer that holds on to its connection. Its body is whole, or None and to be read from `content`."""
 
-    __slots__ = ("_connection", "content", "headers", "status")
+    __slots__ = ("_connection", "body", "content", "headers", "status")
 
-    def __init__(self, message: Any, content: aiohttp.StreamReader, connection: Any) -> None:
-        self.status: int = message.code
-        self.headers: Mapping[str, str] = message.headers
-        self.content = content
+    def __init__(self, arrival: Arrival, connection: Any) -> None:
+        self.status: int = arrival.message.code
+        self.headers: Mapping[str, str] = arrival.message.headers
+        self.body = arrival.body
+        self.content = arrival.stream
         self._connection = connection
-        content.on_eof(connection.release)
+
+    def release(self) -> None:
+        """Let others have the connection. Its memory will hold what they are answered."""
+        self._connection.release()
 
     def close(self) -> None:
         """Let go of a connection that has not brought everything."""
@@ -54,12 +59,13 @@ class _Standing(aiohttp.ClientRequest):
 class Wire:
     """Sends requests over the connections of one session of ours, which gives all the same headers."""
 
-    def __init__(self, session: aiohttp.ClientSession, timeout: aiohttp.ClientTimeout) -> None:
+    def __init__(self, session: aiohttp.ClientSession, timeout: aiohttp.ClientTimeout, most: int) -> None:
         assert session.connector is not None, "it was made a moment ago"
         self._session = session
         self._traced = bool(session.trace_configs)
         self._connect = session.connector.connect
         self._timeout = timeout
+        self._most = most  # bytes of a body
         self._paths: dict[str, tuple[aiohttp.ClientRequest, str]] = {}
         self._heads: tuple[str | None, bytes] | None = None  # a token, and what follows the first line with it
 
@@ -98,20 +104,15 @@ class Wire:
             except TimeoutError as error:
                 raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
             protocol: Any = connection.protocol
-            if not len(protocol):
+            if not protocol.should_close:
                 return connection
             connection.close()  # it has brought an answer that nobody had asked for
 
     async def _ask(self, connection: Any, written: bytes) -> Answer:
-        protocol, transport = connection.protocol, connection.transport
-        protocol.set_response_params(read_until_eof=True)
-        if transport is None or transport.is_closing():
+        handler = connection.protocol
+        if not handler.is_connected():
             raise aiohttp.ClientConnectionResetError("the connection is closing")
-        transport.write(written)
-        while True:
-            message, content = await protocol.read()
-            if message.code >= 200 or message.code == 101:  # what comes before says only that there will be an answer
-                return Answer(message, content, connection)
+        return Answer(await Inlet.of(handler).ask(written, self._most), connection)
 
     def _learn(self, path: str) -> tuple[aiohttp.ClientRequest, str]:
         """What stands for this path, and how it is written."""

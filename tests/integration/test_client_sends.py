@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from loops import run_clean
+from speaking import Speaking, said
 
 from cjasync import (
     AlreadyExistsError,
@@ -84,42 +84,6 @@ def sent(sandbox: Sandbox, path: str) -> int:
 
 
 # --- what is written
-
-
-class Speaking:
-    """A server that gives these answers in turn. `requests`: first line, headers, body; `writers`: one a connection."""
-
-    def __init__(self, *answers: bytes) -> None:
-        self.requests: list[list[bytes]] = []
-        self.writers: list[asyncio.StreamWriter] = []
-        self._answers = itertools.cycle(answers)
-
-    async def __aenter__(self) -> Speaking:
-        self._connections = await asyncio.TaskGroup().__aenter__()
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1")
-        self.base_url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/api"
-        return self
-
-    async def __aexit__(self, *error: Any) -> None:
-        self._server.close()
-        await self._connections.__aexit__(*error)
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.append(writer)
-        self._connections.create_task(self._answer(reader, writer))
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            head = (await reader.readuntil(b"\r\n\r\n")).splitlines()
-            size = sum(int(field.split()[1]) for field in head if field.startswith(b"Content-Length"))
-            self.requests.append([line, *sorted(head), await reader.readexactly(size)])
-            writer.write(next(self._answers))
-        writer.close()
-
-
-def said(data: bytes) -> bytes:
-    body = b'{"code":200,"data":%s}' % data
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
 async def test_what_goes_past_aiohttp_s_session_says_what_goes_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +180,9 @@ async def test_a_head_is_whole_whatever_the_token_and_made_before_anything_count
         assert task is not None
         exchange = transport.exchange(Request("POST", server.base_url + "/x", b"{}"), token, granting, task)
         if sent:
-            assert (await transport.send(exchange)).status == 200
+            response = await transport.send(exchange)
+            response.release()
+            assert response.status == 200
         else:
             with pytest.raises(CJError):
                 await transport.send(exchange)
