@@ -42,8 +42,9 @@ class CsvSink(LineSink):
     def _encode(self, columns: Sequence[Sequence[Any]], fetched_at: datetime) -> bytes:
         cells = map(_shown, columns)
         at = Raw(_ENCODER.encode(utc(fetched_at)))
-        arrays = _ENCODER.encode_lines(list(zip(*cells, repeat(at), strict=False))).splitlines()
-        return _ESCAPE.sub(_escaped, b"\n".join([array[1:-1] for array in arrays])) + b"\n"
+        arrays = _ENCODER.encode_lines(list(zip(*cells, repeat(at), strict=False)))
+        # JSON holds no line end of its own: these brackets stand between two rows.
+        return _ESCAPE.sub(_escaped, arrays[1:-2].replace(b"]\n[", b"\n")) + b"\n"
 
     def _lines(self, file: Iterable[bytes]) -> Iterator[bytes]:
         return _rows(file)
