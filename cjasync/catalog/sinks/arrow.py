@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal
+from types import NoneType
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ from cjasync.catalog.sinks.cells import (
     read_number_texts,
 )
 from cjasync.catalog.sinks.columns import FETCHED_AT, Layout
-from cjasync.catalog.sinks.converter import PageConverter
+from cjasync.catalog.sinks.converter import PageConverter, exact_times
 from cjasync.models._model import Model
 
 _PLACES = 6  # of an exact number
@@ -51,34 +52,81 @@ def schema_of(layout: Layout) -> Any:
     return pa.schema([*fields, (EXACT_NUMBERS, pa.string())])
 
 
-class BatchMaker:
-    """Makes record batches of a model's rows."""
+class Gathering:
+    """Rows on their way into a table: its columns, of which each page has a piece."""
 
     def __init__(self, layout: Layout) -> None:
         self.schema = schema_of(layout)
-        self._names = layout.names
-        self._convert = PageConverter(layout, _units, {"numbers": NUMBER_TEXTS, "json": json_texts})
+        self.rows = 0
+        self._convert = PageConverter(layout, _units, {"numbers": NUMBER_TEXTS, "json": json_texts}, _times)
+        # All that Arrow is asked for a page costs as much as some ten values: numbers are made decimals all at once.
+        held = {**_TYPES, "decimal": pa.int64()}
+        self._held = [(column, held[column.kind]) for column in layout.columns]
+        self._pieces: list[list[Any]] = [[] for _ in self.schema]
+        self._tables: list[Any] = []
 
-    def __call__(self, rows: Sequence[Model], fetched_at: datetime) -> Any:
-        """One batch."""
-        odd: list[dict[str, str] | None] = [None] * len(rows)
-        arrays = [self._array(name, column, odd) for name, column in zip(self._names, self._convert(rows), strict=True)]
+    def add(self, rows: Sequence[Model], fetched_at: datetime) -> Sequence[str]:
+        """Take rows; the answer is their keys."""
+        columns = self._convert(rows)
+        odd: dict[int, dict[str, str]] = {}
+        arrays = [
+            pa.array(_fitting(values, column.name, odd) if column.kind == "decimal" else values, kind)
+            for values, (column, kind) in zip(columns, self._held, strict=True)
+        ]
         arrays.append(pa.repeat(pa.scalar(fetched_at, _TYPES["time"]), len(rows)))
-        arrays.append(pa.array([None if numbers is None else json_text(numbers) for numbers in odd], pa.string()))
-        return pa.record_batch(arrays, schema=self.schema)
+        exact = pa.nulls(len(rows), pa.string())
+        if odd:
+            exact = pa.array([json_text(odd[n]) if n in odd else None for n in range(len(rows))], pa.string())
+        arrays.append(exact)
+        for pieces, array in zip(self._pieces, arrays, strict=True):
+            pieces.append(array)
+        self.rows += len(rows)
+        return columns[0]
 
-    def _array(self, name: str, column: Sequence[Any], odd: list[dict[str, str] | None]) -> Any:
-        kind = self.schema.field(name).type
-        if kind != _TYPES["decimal"]:
-            return pa.array(column, kind)
-        if str in set(map(type, column)):
-            for index, value in enumerate(column):
-                if isinstance(value, str):
-                    odd[index] = {**(odd[index] or {}), name: value}
-            column = [_rounded(value) if isinstance(value, str) else value for value in column]
-        # Arrow takes five times as long to read a Decimal.
-        units = pa.array(column, pa.int64()).cast(pa.decimal128(19, 0))
-        return pa.Array.from_buffers(kind, len(units), units.buffers())
+    def add_table(self, table: Any) -> None:
+        """Take rows that were in a table before."""
+        self._tables.append(table)
+        self.rows += len(table)
+
+    def table(self) -> Any:
+        """All rows."""
+        if self._pieces[0]:
+            joined = map(_joined, self._pieces, self.schema.types)
+            self._tables.append(pa.table(list(joined), schema=self.schema))
+        return pa.concat_tables(self._tables) if self._tables else self.schema.empty_table()
+
+    def clear(self) -> None:
+        """Forget the rows that `table` has shown."""
+        self._tables.clear()
+        self.rows = 0
+
+
+def _times(read: Callable[[Any], datetime | None], column: Sequence[Any]) -> Sequence[int | datetime | None]:
+    """As microseconds, where CJ sent milliseconds: Arrow takes ten times as long to read a datetime."""
+    if set(map(type, column)) <= {int, NoneType}:
+        return [None if millis is None else 1_000 * millis for millis in column]
+    return exact_times(read, column)
+
+
+def _fitting(column: Sequence[Any], name: str, odd: dict[int, dict[str, str]]) -> Sequence[int | None]:
+    """A column's numbers in units; those that do not fit are noted by row and column."""
+    if str not in set(map(type, column)):
+        return column
+    for place, value in enumerate(column):
+        if isinstance(value, str):
+            odd.setdefault(place, {})[name] = value
+    return [_rounded(value) if isinstance(value, str) else value for value in column]
+
+
+def _joined(pieces: list[Any], kind: Any) -> Any:
+    """A column of its pieces, which are gone then."""
+    column = pa.chunked_array(pieces)
+    pieces.clear()
+    if kind != _TYPES["decimal"]:
+        return column
+    # Arrow takes five times as long to read a Decimal.
+    units = column.combine_chunks().cast(pa.decimal128(19, 0))
+    return pa.Array.from_buffers(kind, len(units), units.buffers())
 
 
 def exact_row(row: dict[str, Any], layout: Layout) -> dict[str, Any]:

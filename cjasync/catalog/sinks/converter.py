@@ -20,6 +20,8 @@ from cjasync.models._model import Field, Model
 from cjasync.models._values import Span, read_bounds, read_texts
 
 Raw = Sequence[Sequence[Any]]
+Times = Callable[[Callable[[Any], datetime | None], Sequence[Any]], Sequence[Any]]
+"""Turns a raw column of times, which the first argument reads one by one, into what a format stores."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -31,13 +33,19 @@ class PageConverter:
     """Turns a page of rows into columns.
 
     number: how one exact number is converted. columns: how a column of each other kind is; not at all where it is
-    missing. None stays None.
+    missing. times: how raw times are read, where not as datetimes. None stays None.
     """
 
-    def __init__(self, layout: Layout, number: Callable[[Decimal], Any], columns: Mapping[CellKind, Convert]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        number: Callable[[Decimal], Any],
+        columns: Mapping[CellKind, Convert],
+        times: Times | None = None,
+    ) -> None:
         self._model = layout.model
         fields = layout.model.__model_fields__.values()
-        self._sources = [_source(field, layout.model, number, columns) for field in fields]
+        self._sources = [_source(field, layout.model, number, columns, times or exact_times) for field in fields]
 
     def __call__(self, rows: Sequence[Model]) -> list[Sequence[Any]]:
         """The page's columns, in the order of the layout."""
@@ -68,7 +76,11 @@ class _Memo(dict[Any, Any]):
 
 
 def _source(
-    field: Field, model: type[Model], number: Callable[[Decimal], Any], columns: Mapping[CellKind, Convert]
+    field: Field,
+    model: type[Model],
+    number: Callable[[Decimal], Any],
+    columns: Mapping[CellKind, Convert],
+    times: Times,
 ) -> Callable[[Raw], Iterable[Sequence[Any]]]:
     """How the columns of one field come out of the page's raw columns."""
     places = [model.__struct_fields__.index(name) for name in (field.name, *field.slots[1:])]
@@ -90,7 +102,7 @@ def _source(
     if kind == "decimal":
         numbers = _Memo(lambda raw: converted(read(raw)))
         return lambda raw: (list(numbers.column(_told(raw, places))),)
-    steps = [step for step in (_reader(field), columns.get(kind)) if step is not None]
+    steps = [step for step in (_reader(field, times), columns.get(kind)) if step is not None]
 
     def one_column(raw: Raw) -> Iterable[Sequence[Any]]:
         column = _told(raw, places)
@@ -111,12 +123,12 @@ def _told(raw: Raw, places: Sequence[int]) -> Sequence[Any]:
     return first
 
 
-def _reader(field: Field) -> Convert | None:
+def _reader(field: Field, times: Times) -> Convert | None:
     """How a raw column becomes exact values; None where they are the same."""
     read = field.kind.read
     match field.kind.name:
         case "time":
-            return lambda column: _times(read, column)
+            return lambda column: times(read, column)
         case "texts":
             return _text_lists
         case "model":
@@ -127,7 +139,8 @@ def _reader(field: Field) -> Convert | None:
             return (lambda column: list(map(read, column))) if field.kind.lazy else None
 
 
-def _times(read: Callable[[Any], datetime | None], column: Sequence[Any]) -> Sequence[datetime | None]:
+def exact_times(read: Callable[[Any], datetime | None], column: Sequence[Any]) -> Sequence[datetime | None]:
+    """A raw column of times as datetimes in UTC."""
     if set(map(type, column)) == {int} and not any(map((1000).__rmod__, column)):
         # Milliseconds of whole seconds, as nearly all are: one step of C.
         return msgspec.convert([raw // 1000 for raw in column], list[datetime], strict=False)

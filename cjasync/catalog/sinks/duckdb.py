@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from cjasync.catalog.sinks import durable
-from cjasync.catalog.sinks.arrow import EPOCH, EXACT_NUMBERS, BatchMaker, exact_row
+from cjasync.catalog.sinks.arrow import EPOCH, EXACT_NUMBERS, Gathering, exact_row
 from cjasync.catalog.sinks.cells import CellKind
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Column, Layout
 from cjasync.catalog.sinks.upserting import UpsertingSink
@@ -44,9 +44,7 @@ class DuckdbSink(UpsertingSink):
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
         self._columns[EXACT_NUMBERS] = self.types["text"]
-        self._batch = BatchMaker(layout)
-        self._waiting: list[Any] = []
-        self._waiting_rows = 0
+        self._waiting = Gathering(layout)
 
     def _connect(self, path: Path, *, read_only: bool = False) -> Any:
         try:
@@ -68,21 +66,20 @@ class DuckdbSink(UpsertingSink):
             del _writers[self.partial.resolve()]
 
     def _is_long(self, count: int) -> bool:
-        return super()._is_long(count) or self._waiting_rows + count >= AT_ONCE
+        return super()._is_long(count) or self._waiting.rows + count >= AT_ONCE
 
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
-        self._waiting.append(self._batch(rows, fetched_at))
-        self._waiting_rows += len(rows)
-        if self._waiting_rows >= AT_ONCE:
+        self._waiting.add(rows, fetched_at)
+        if self._waiting.rows >= AT_ONCE:
             self._insert_waiting()
 
     def _insert_waiting(self) -> None:
-        if self._waiting:
+        if self._waiting.rows:
             self._begin()
-            self._db.register("waiting", pa.Table.from_batches(self._waiting))
+            self._db.register("waiting", self._waiting.table())
             self._db.execute("INSERT INTO products BY NAME SELECT * FROM waiting")
             self._db.unregister("waiting")
-            self._waiting, self._waiting_rows = [], 0
+            self._waiting.clear()
 
     def _bury(self, pids: Sequence[str], at: datetime) -> None:
         self._begin()

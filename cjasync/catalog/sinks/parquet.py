@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from itertools import compress
-from operator import attrgetter, not_
+from operator import not_
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cjasync.catalog.sinks import durable
-from cjasync.catalog.sinks.arrow import BatchMaker, exact_row
+from cjasync.catalog.sinks.arrow import Gathering, exact_row
 from cjasync.catalog.sinks.columns import FETCHED_AT, Layout
 from cjasync.catalog.sinks.durable import CommitLog
 from cjasync.catalog.sinks.joining import join
@@ -40,14 +40,12 @@ class ParquetSink(FileSink):
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
-        self._batch = BatchMaker(layout)
         self._commits = CommitLog(self.partial)
         self._new = self.partial.with_name(self.partial.name + ".new")
         self._rest = self.partial.with_name(self.partial.name + ".rest")
         self._lock: int | None = None
         self._full = 0  # parts that are left as they are
-        self._waiting: list[Any] = []  # batches of the part after them
-        self._waiting_rows = 0
+        self._waiting = Gathering(layout)  # for the part after them
         self._keys = WrittenKeys()
 
     def _open(self, fresh: bool) -> None:
@@ -61,7 +59,7 @@ class ParquetSink(FileSink):
         self._cut_back()
         parts = self._parts()
         if parts and pq.read_metadata(parts[-1]).num_rows < PART_ROWS // _ENOUGH:
-            self._wait_for_more(self._read(parts.pop()).to_batches())
+            self._waiting.add_table(self._read(parts.pop()))
         self._full = len(parts)
 
     def _cut_back(self) -> None:
@@ -77,17 +75,12 @@ class ParquetSink(FileSink):
             raise CheckpointError(f"{self.partial} has lost a part; start anew with `fresh=True`")
 
     def _is_long(self, count: int) -> bool:
-        return super()._is_long(count) or self._waiting_rows + count >= PART_ROWS
+        return super()._is_long(count) or self._waiting.rows + count >= PART_ROWS
 
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
-        self._wait_for_more([self._batch(rows, fetched_at)])
-        self._keys.add(map(attrgetter(self._layout.key), rows))
-        if self._waiting_rows >= PART_ROWS:
+        self._keys.add(self._waiting.add(rows, fetched_at))
+        if self._waiting.rows >= PART_ROWS:
             self._save_waiting(PART_ROWS)
-
-    def _wait_for_more(self, batches: list[Any]) -> None:
-        self._waiting += batches
-        self._waiting_rows += sum(batch.num_rows for batch in batches)
 
     def _commit(self, token: bytes) -> None:
         if self._dirty:
@@ -96,12 +89,12 @@ class ParquetSink(FileSink):
 
     def _save_waiting(self, enough: int) -> None:
         """Write the growing part; with enough rows it is full."""
-        if not self._waiting:
+        if not self._waiting.rows:
             return
-        self._save(pa.Table.from_batches(self._waiting), self.partial / f"part-{self._full + 1:06d}.parquet")
-        if self._waiting_rows >= enough:
+        self._save(self._waiting.table(), self.partial / f"part-{self._full + 1:06d}.parquet")
+        if self._waiting.rows >= enough:
             self._full += 1
-            self._waiting, self._waiting_rows = [], 0
+            self._waiting.clear()
 
     def _save(self, table: Any, part: Path) -> None:
         # Written outside the folder, where a part that a crash cut short bothers nobody.
@@ -132,7 +125,7 @@ class ParquetSink(FileSink):
                 part = self._left_over(self._read(part).take(list(compress(range(count), map(not_, gone)))))
             yield part
         if not parts:
-            yield self._left_over(self._batch.schema.empty_table())
+            yield self._left_over(self._waiting.schema.empty_table())
 
     def _left_over(self, table: Any) -> Path:
         _write(table, self._rest)
