@@ -26,6 +26,7 @@ _EMPTY = frozenset(("", "null", "NULL", "Null"))
 _MAX_MAGNITUDE = 140  # 40 digits and an exponent of two; a 400-digit number is damage or an attack
 _DIGITS = r"\d{1,40}+(?:\.\d{1,40}+)?+"  # "+": none is given back, since nothing that follows could be one of them
 _SIGNED = rf"[+-]?{_DIGITS}(?:[eE][+-]?\d{{1,2}})?"  # Java writes 0.00000000 as 0E-8
+DIGITS = re.compile(_DIGITS)
 _NUMBER = re.compile(rf"\s*({_SIGNED})\s*")
 _SPAN = re.compile(rf"\s*(?:({_SIGNED})|({_DIGITS})\s*(?:--?|[\u2013\u2014~])\s*({_DIGITS}))\s*")
 NUMBER_OR_NOTHING = rf"^\s*(?:{_SIGNED})?\s*$"

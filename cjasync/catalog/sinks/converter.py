@@ -15,9 +15,9 @@ import msgspec
 from msgspec.structs import astuple
 
 from cjasync.catalog.sinks.cells import CellKind, Convert, utc
-from cjasync.catalog.sinks.columns import Layout, columns_of, is_span, low_and_high, plain
+from cjasync.catalog.sinks.columns import Layout, columns_of, is_span, plain
 from cjasync.models._model import Field, Model
-from cjasync.models._values import Span, read_bounds, read_texts
+from cjasync.models._values import DIGITS, Span, read_bounds, read_texts
 
 Raw = Sequence[Sequence[Any]]
 Times = Callable[[Callable[[Any], datetime | None], Sequence[Any]], Sequence[Any]]
@@ -66,13 +66,10 @@ class _Memo(dict[Any, Any]):
         self._convert = convert
 
     def __missing__(self, raw: Any) -> Any:
+        if len(self) >= _MEMO_SIZE:
+            self.clear()
         converted = self[raw] = self._convert(raw)
         return converted
-
-    def column(self, raw: Iterable[Any]) -> Iterable[Any]:
-        if len(self) > _MEMO_SIZE:
-            self.clear()
-        return map(self.__getitem__, raw)
 
 
 def _source(
@@ -87,21 +84,12 @@ def _source(
     kind = columns_of(field)[0].kind
     read = field.kind.read
 
-    def converted(value: Decimal | None) -> Any:
-        return None if value is None else number(value)
-
     if is_span(field):
-
-        def both(raw: Any) -> tuple[Any, Any]:
-            low, high = low_and_high(raw) if isinstance(raw, Span) else read_bounds(raw) or (None, None)
-            first = converted(low)
-            return first, first if high is low else converted(high)
-
-        spans = _Memo(both)
-        return lambda raw: zip(*spans.column(_told(raw, places)), strict=True)
+        spans = _Memo(_span_reader(number))
+        return lambda raw: zip(*map(spans.__getitem__, _told(raw, places)), strict=True)
     if kind == "decimal":
-        numbers = _Memo(lambda raw: converted(read(raw)))
-        return lambda raw: (list(numbers.column(_told(raw, places))),)
+        numbers = _Memo(lambda raw: None if (value := read(raw)) is None else number(value))
+        return lambda raw: (list(map(numbers.__getitem__, _told(raw, places))),)
     steps = [step for step in (_reader(field, times), columns.get(kind)) if step is not None]
 
     def one_column(raw: Raw) -> Iterable[Sequence[Any]]:
@@ -111,6 +99,23 @@ def _source(
         return (column,)
 
     return one_column
+
+
+def _span_reader(number: Callable[[Decimal], Any]) -> Callable[[Any], tuple[Any, Any]]:
+    """How a raw price or weight becomes its two cells."""
+    ends = _Memo(lambda text: ((exact := Decimal(text)), number(exact)) if DIGITS.fullmatch(text) else None)
+
+    def cells(raw: Any) -> tuple[Any, Any]:
+        if isinstance(raw, str):
+            # CJ's way to write a range: many are new, but few of their ends are.
+            low, _, high = raw.partition(" -- ")
+            least, most = ends[low], ends[high or low]
+            if least is not None and most is not None:
+                return (least[1], most[1]) if least[0] <= most[0] else (most[1], least[1])
+        bounds = (raw.low, raw.high) if isinstance(raw, Span) else read_bounds(raw)
+        return (None, None) if bounds is None else (number(bounds[0]), number(bounds[1]))
+
+    return cells
 
 
 def _told(raw: Raw, places: Sequence[int]) -> Sequence[Any]:
