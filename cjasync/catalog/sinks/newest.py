@@ -8,7 +8,7 @@ repeats, one and a bounded dictionary.
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -58,8 +58,9 @@ class WrittenKeys:
 
     def _repeated(self) -> Iterator[int]:
         shelves = [array("I") for _ in range(_SHELVES)]
-        for mark in _marks(self._first, self._second):
-            shelves[mark & _SHELVES - 1].append(mark >> _SHELF_BITS)
+        places = map((_SHELVES - 1).__and__, self._second)
+        # The loop is C's.
+        deque(map(array.append, map(shelves.__getitem__, places), self._first), maxlen=0)
         for place, shelf in enumerate(shelves):
             if len(set(shelf)) < len(shelf):
                 yield from (rest << _SHELF_BITS | place for rest, count in Counter(shelf).items() if count > 1)
