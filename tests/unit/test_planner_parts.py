@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import count, pairwise
+from itertools import accumulate, count, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from cjasync.catalog.planner import Planner
 from cjasync.catalog.planning import prices
-from cjasync.catalog.planning.borders import Settled, windows
+from cjasync.catalog.planning.borders import Settled, marks, windows
 from cjasync.catalog.planning.cover import by_category, by_inventory, by_price
-from cjasync.catalog.planning.listing import Ask, Listing, Outgrown, marks
+from cjasync.catalog.planning.listing import Ask, Listing, Outgrown
 from cjasync.catalog.planning.question import (
     Answer,
     Certificate,
@@ -229,17 +229,32 @@ def test_windows_of_a_second_walk_leave_no_gap(gaps: list[int], counts: list[int
         assert all(rows <= 40 for _, _, rows in found) or max(counts) > 40 or start
 
 
+@some
+@given(st.lists(st.integers(1, 70), min_size=1, max_size=40))
+def test_a_second_walk_takes_the_fewest_pages(counts: list[int]) -> None:
+    ranks = [0, *accumulate(counts)]
+    certificate = Certificate(
+        Region(None, len(counts) - 1), ranks[-1], ranks[-1], 1, 0, "seek", "constant", tuple(enumerate(ranks))[1:-1]
+    )
+    fewest = [0]
+    for n in range(1, len(ranks)):
+        reached = [k for k in range(n) if ranks[n] - ranks[k] <= 40] or [n - 1]
+        fewest.append(min(fewest[k] + FACTS.pages(ranks[n] - ranks[k]) for k in reached))
+    assert sum(FACTS.pages(rows) for _, _, rows in windows([certificate], FACTS, None, 10**6)) == fewest[-1]
+
+
 def test_a_second_walk_cuts_at_full_pages() -> None:
     found = ((107, 9), (114, 18), (121, 30), (128, 38))  # a window has room for 40, but 38 do not fill their pages
     certificate = Certificate(Region(None, 199), 59, 59, 6, 0, "seek", "constant", found)
     assert windows([certificate], FACTS, None, 500) == ((None, 120, 30), (121, 500, 29))
 
 
-def test_marks_lie_where_pages_of_the_whole_walk_end() -> None:
+def test_marks_lie_in_every_eighth_of_a_page_of_the_whole_walk() -> None:
     times = [5 * n for n in range(30)]
-    assert marks(times, FACTS, rank=0) == ((50, 10), (100, 20))
-    assert marks(times, FACTS, rank=93) == ((35, 7), (85, 17), (135, 27))
-    assert marks([*range(8), *[8] * 7, *range(9, 20)], FACTS, rank=0) == ((8, 8), (14, 20))
+    facts = Facts(size=16, window=80)
+    assert marks(times, facts, rank=0) == tuple((5 * n, n) for n in range(2, 30, 2))
+    assert marks(times, facts, rank=93) == tuple((5 * n, n) for n in range(1, 30, 2))
+    assert marks([*range(8), *[8] * 7, 9, 10], facts, rank=0) == ((2, 2), (4, 4), (6, 6), (8, 8), (10, 16))
 
 
 def test_doubtful_borders_are_mended_together_by_the_pages_read_before() -> None:

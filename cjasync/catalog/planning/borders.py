@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Sequence
 
 from cjasync.catalog.planning.question import Certificate, Facts
+
+SHARES = 8  # of a page: what one window lacks to a full page, the next one can lack as well
 
 
 class Settled:
@@ -30,6 +33,22 @@ class Settled:
         return n >= 0 and moment <= self._spans[n][1]
 
 
+def marks(times: list[int], facts: Facts, rank: int) -> tuple[tuple[int, int], ...]:
+    """The last moment in each eighth of a page of the walk at which a window could end, and the rows before.
+
+    rank: products of the walk before these. The rows are counted from here.
+    """
+    ordered = sorted(times)
+    found: dict[int, int] = {}
+    pages = range(-(rank % facts.size), len(ordered), facts.size)
+    for border in (page + n * facts.size // SHARES for page in pages for n in range(1, SHARES + 1)):
+        if 0 < border < len(ordered):
+            moment = facts.unit(ordered[border])[0]
+            if before := bisect_left(ordered, moment):
+                found[moment] = before
+    return tuple(found.items())
+
+
 def windows(
     certificates: Sequence[Certificate], facts: Facts, start: int | None, end: int
 ) -> tuple[tuple[int | None, int, int], ...]:
@@ -44,12 +63,18 @@ def windows(
         if rows and (start is None or moment > start) and moment <= end
     ]
     most = max(1, facts.reach - 1) * facts.size
-    fewest, before, first = [0], [0], 0  # for each cut: pages up to it, and the cut where its window begins
+    # A window takes a page more than its rows need where it ends further before a border of full pages than it began.
+    lost, before = [0], [0]  # for each cut: pages lost up to it, and the cut where its window begins
+    best: deque[tuple[int, int, int]] = deque()  # (lost, rows before the next border, cut) within reach, the best first
     for n in range(1, len(cuts)):
-        while first < n - 1 and cuts[n][1] - cuts[first][1] > most:
-            first += 1
-        pages, at = min((fewest[k] + facts.pages(cuts[n][1] - cuts[k][1]), k) for k in range(first, n))
-        fewest.append(pages)
+        previous = lost[-1], -cuts[n - 1][1] % facts.size, n - 1
+        while best and best[-1] > previous:
+            best.pop()
+        best.append(previous)
+        while len(best) > 1 and cuts[n][1] - cuts[best[0][2]][1] > most:
+            best.popleft()
+        pages, short, at = best[0]
+        lost.append(pages + (short > -cuts[n][1] % facts.size))
         before.append(at)
     found: list[tuple[int | None, int, int]] = []
     n, until = len(cuts) - 1, end

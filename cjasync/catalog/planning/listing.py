@@ -18,6 +18,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from cjasync.catalog.planning.borders import marks
 from cjasync.catalog.planning.question import Certificate, Facts, Mode, Proof, Region, Reply, Sort
 
 MAX_REPAIRS = 200  # of one region; a list that moves faster than it can be read is left, and reported
@@ -310,20 +311,3 @@ class Listing:
             marks=marks(self.times, self.facts, self.rank) if self.region.timed else (),
         )
         return Certified(certificate, self.keys)
-
-
-def marks(times: list[int], facts: Facts, rank: int) -> tuple[tuple[int, int], ...]:
-    """For every page border of the walk, the last moment before it at which a window could end, and the rows before.
-
-    rank: products of the walk before these. The rows are counted from here.
-    """
-    ordered = sorted(times)
-    found: dict[int, int] = {}
-    for border in range(facts.size - rank % facts.size, len(ordered), facts.size):
-        moment = facts.unit(ordered[border])[0]
-        before = border
-        while before and ordered[before - 1] >= moment:
-            before -= 1
-        if before:
-            found[moment] = before
-    return tuple(found.items())
