@@ -132,9 +132,10 @@ class Listing:
         self.history: dict[int, int] = {}  # number of an answer -> total
         self.joints: set[int] = set()  # pages between which and the next nothing fell
         self.keys: dict[int, int | None] = {}  # product -> create time
-        self.spans: dict[int, tuple[int, int]] = {}  # page -> its oldest and newest create time
+        self.moments: dict[int, list[int]] = {}  # page -> the create times that it shows, oldest first
         self.lowest: int | None = None
         self.steady = True
+        self.exact = True  # has the server counted further than each of these totals?
         self.asked = 0
         self.repairs = 0
         self.newest: Reply | None = None  # the newest page of all products, which may stand for the last one
@@ -145,8 +146,9 @@ class Listing:
         count = reply.total if total is None else total
         self.keys.update(zip(reply.keys[:rows], reply.times[:rows], strict=True))
         if shown := [moment for moment in reply.times[:rows] if moment is not None]:
-            self.spans[page] = min(shown), max(shown)
+            self.moments[page] = sorted(shown)
         self.steady = self.steady and self.lowest in (None, count)
+        self.exact = self.exact and reply.exact
         self.lowest = count if self.lowest is None else min(self.lowest, count)
         self.totals[page] = count, reply.era
         self.heard[page] = reply.seq
@@ -173,10 +175,10 @@ class Listing:
         two price ranges have shown it: a product whose price changed may have escaped both.
         """
         newest = self.newest
-        if newest is None or page not in self.spans or (not self.whole and len(self.keys) < self.totals[page][0]):
+        if newest is None or page not in self.moments or (not self.whole and len(self.keys) < self.totals[page][0]):
             return False
         shown = [moment for moment in newest.times if moment is not None]
-        if min(shown) < self.spans[page][1] <= max(shown):
+        if min(shown) < self.moments[page][-1] <= max(shown):
             return True
         if not min(self.history) < newest.seq < max(self.history):
             return False
@@ -280,7 +282,7 @@ class Listing:
     @property
     def oldest(self) -> int | None:
         """The first create time that its own pages show."""
-        return min((oldest for oldest, _ in self.spans.values()), default=None)
+        return min((shown[0] for shown in self.moments.values()), default=None)
 
     @property
     def untimed(self) -> list[int]:
@@ -295,8 +297,10 @@ class Listing:
     @property
     def in_order(self) -> bool:
         """Do the pages go from old to new? (Neighbours may overlap where the catalogue moved.)"""
-        spans = [self.spans[page] for page in sorted(self.spans)]
-        return not spans or (spans[0][0] <= spans[-1][0] and spans[0][1] <= spans[-1][1])
+        if not self.moments:
+            return True
+        first, last = (self.moments[page] for page in (min(self.moments), max(self.moments)))
+        return first[0] <= last[0] and first[-1] <= last[-1]
 
     def certified(self, mode: str) -> Certified:
         """What has been proved."""

@@ -17,6 +17,7 @@ from cjasync.catalog.planning.bounds import calibrate, check_inside, check_rows,
 from cjasync.catalog.planning.cover import Cover, seen_prices
 from cjasync.catalog.planning.keyset import chain, known_times
 from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.planning.outgrown import divide
 from cjasync.catalog.planning.question import Facts, Region, Reply
 from cjasync.catalog.planning.totals import newest_page, newest_rows
 
@@ -282,10 +283,10 @@ def settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], 
             listing.floor = 0
             yield from listing.finish(top)
     except Outgrown as grown:
-        assert region.end is not None
-        seen = seen_start is not None
-        yield Spawn(Range(region.start, region.end, grown.total, seen_start=seen, rank=listing.rank))
-        return
+        part = yield from divide(listing, grown.total, seen_start=seen_start is not None)
+        if part is None:
+            return
+        listing, region = part, part.region
     if seen_start is not None:
         first = seen_start if listing.floor else listing.oldest
         if first != seen_start:
