@@ -109,7 +109,7 @@ def _beside_head(job: Range, head: Reply, facts: Facts) -> Steps:
     """
     top = min(facts.reach, max(1, facts.pages(job.rows)))
     (spine,) = yield [Ask(Region(job.start, job.walk_end), top, "spine", burst=top)]
-    kept = spine if spine.error or job.end == job.walk_end else _up_to(job.end, spine, top, facts)
+    kept = spine if spine.error or job.end == job.walk_end else _up_to(job, spine, top, facts)
     last = None if kept is None else (top, kept)
     joined = head.era == spine.era
     if spine.error or top <= LEAST_PAGES or None in head.times:
@@ -136,12 +136,14 @@ def _take_heads(listing: Listing, heads: dict[int, Reply], top: int, total: int)
             listing.take(page, reply, total=total)
 
 
-def _up_to(end: int, spine: Reply, top: int, facts: Facts) -> Reply | None:
-    """What this page would have been with an earlier end, if that end lies on it."""
-    cut = sum(moment is not None and moment <= end for moment in spine.times)
+def _up_to(job: Range, spine: Reply, top: int, facts: Facts) -> Reply | None:
+    """What this page would have been with the end of the window, if that lies on it or is known to lie behind it."""
+    cut = sum(moment is not None and moment <= job.end for moment in spine.times)
     if not cut or top == 1 or any(moment is None for moment in spine.times):
         return None
-    total = (top - 1) * facts.size + cut  # or more, behind a full page: then the other pages' totals say so
+    total = (top - 1) * facts.size + cut
+    if cut == len(spine.times):  # what lies behind the page, only the other pages' totals tell
+        total = max(total, job.rows)
     return replace(
         spine, total=total, exact=True, keys=spine.keys[:cut], times=spine.times[:cut], prices=spine.prices[:cut]
     )
