@@ -14,6 +14,7 @@ from cjasync.catalog.planning import prices
 from cjasync.catalog.planning.borders import Settled, marks, windows
 from cjasync.catalog.planning.cover import by_category, by_inventory, by_price
 from cjasync.catalog.planning.listing import Ask, Listing, Outgrown
+from cjasync.catalog.planning.outgrown import divide
 from cjasync.catalog.planning.question import (
     Answer,
     Certificate,
@@ -206,6 +207,36 @@ def test_a_list_that_outgrew_the_window_is_given_back() -> None:
         next(listing.finish(5))
 
 
+@pytest.mark.parametrize(
+    ("totals", "shift", "kept"),
+    [
+        ([51, 51, 51, 51, 52], 0, 44),
+        ([52, 52, 52, 52, 51], 0, None),  # one may have moved from the last page to one read before
+        ([51, 51, 51, 51, 51], 1, None),  # the second page repeats a row of the first: ties that change their order
+    ],
+)
+def test_what_was_read_of_a_window_that_outgrew_its_reach_stands(
+    totals: list[int], shift: int, kept: int | None
+) -> None:
+    listing = Listing(Region(1, 99), FACTS)
+    for page, total in zip((4, 3, 2, 1, 5), totals, strict=True):
+        keys = [number - shift * (page == 2) for number in range(10 * page - 10, 10 * page)]
+        times: list[int | None] = [min(45, number + 1) for number in keys]  # the last six share a second
+        listing.take(page, Reply(total, keys, times, [None] * 10, seq=next(ANSWERS)))
+    listing.joints.update(page for page in range(1, 5) if listing.evident(page))
+    steps = divide(listing, 52, seen_start=True)
+    rest = next(steps).job
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    part = end.value.value
+    if kept is None:
+        assert (part, rest.start, rest.rows) == (None, 1, 52)
+    else:
+        assert (part.region.end, len(part.keys), part.total, part.proof) == (44, kept, kept, "ordered")
+        assert (rest.start, rest.end, rest.rows, rest.rank) == (45, 99, 52 - kept, kept)
+        assert rest.seen_start
+
+
 def test_missing_products_are_no_proof() -> None:
     listing = Listing(Region(1, 2), FACTS)
     listing.take(1, Reply(12, list(range(10)), [1] * 10, [None] * 10))
@@ -226,7 +257,7 @@ def test_windows_of_a_second_walk_leave_no_gap(gaps: list[int], counts: list[int
         assert found[-1][1] == 10**6
         for (_, end, _), (begin, _, _) in pairwise(found):
             assert end + 1 == begin
-        assert all(rows <= 40 for _, _, rows in found) or max(counts) > 40 or start
+        assert all(rows <= 45 for _, _, rows in found) or max(counts) > 45 or start
 
 
 @some
@@ -238,13 +269,13 @@ def test_a_second_walk_takes_the_fewest_pages(counts: list[int]) -> None:
     )
     fewest = [0]
     for n in range(1, len(ranks)):
-        reached = [k for k in range(n) if ranks[n] - ranks[k] <= 40] or [n - 1]
+        reached = [k for k in range(n) if ranks[n] - ranks[k] <= 45] or [n - 1]
         fewest.append(min(fewest[k] + FACTS.pages(ranks[n] - ranks[k]) for k in reached))
     assert sum(FACTS.pages(rows) for _, _, rows in windows([certificate], FACTS, None, 10**6)) == fewest[-1]
 
 
 def test_a_second_walk_cuts_at_full_pages() -> None:
-    found = ((107, 9), (114, 18), (121, 30), (128, 38))  # a window has room for 40, but 38 do not fill their pages
+    found = ((107, 9), (114, 18), (121, 30), (128, 38))  # a window has room for 45, but 38 do not fill their pages
     certificate = Certificate(Region(None, 199), 59, 59, 6, 0, "seek", "constant", found)
     assert windows([certificate], FACTS, None, 500) == ((None, 120, 30), (121, 500, 29))
 

@@ -76,7 +76,16 @@ def test_the_size_of_the_window_hardly_matters(window: int | None, shape: str, s
 
 
 @pytest.mark.parametrize(
-    ("shape", "share"), [("uniform", 1.0), ("growth", 1.0), ("halfday", 1.0), ("bursty", 1.01), ("ties6001", 1.25)]
+    ("shape", "share"),
+    [
+        ("uniform", 1.0),
+        ("growth", 1.0),
+        ("halfday", 1.0),
+        ("bursty", 1.004),
+        ("loguniform", 1.004),
+        ("ties201", 1.03),
+        ("ties6001", 1.15),
+    ],
 )
 def test_from_the_second_walk_on_borders_are_known(shape: str, share: float) -> None:
     products = catalogue(N, shape)

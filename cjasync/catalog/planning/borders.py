@@ -52,9 +52,9 @@ def marks(times: list[int], facts: Facts, rank: int) -> tuple[tuple[int, int], .
 def windows(
     certificates: Sequence[Certificate], facts: Facts, start: int | None, end: int
 ) -> tuple[tuple[int | None, int, int], ...]:
-    """(start, end, rows) of windows from `start` to `end` that take the fewest pages, each one page short of the limit.
+    """(start, end, rows) of windows from `start` to `end` that take the fewest pages, each half a page below the limit.
 
-    The page left free is for products that came since; a window that outgrows even that is cut again as it is read.
+    That is left free for products that came since; a window that outgrows even that is cut again as it is read.
     """
     cuts: list[tuple[int | None, int]] = [(start, 0)]
     cuts += [
@@ -62,7 +62,7 @@ def windows(
         for moment, rows in _marks(certificates)
         if rows and (start is None or moment > start) and moment <= end
     ]
-    most = max(1, facts.reach - 1) * facts.size
+    most = max(1, facts.reach * facts.size - facts.size // 2)
     # A window takes a page more than its rows need where it ends further before a border of full pages than it began.
     lost, before = [0], [0]  # for each cut: pages lost up to it, and the cut where its window begins
     best: deque[tuple[int, int, int]] = deque()  # (lost, rows before the next border, cut) within reach, the best first
