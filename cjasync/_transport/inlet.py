@@ -2,8 +2,8 @@
 
 Those make new bytes of each piece, a copy for the stream and another of the whole, each in memory that the system has
 to hand out anew, and wake a task for each piece: half of what it takes to read a page of products. Here a connection
-has memory of its own, which it keeps. Heads go through aiohttp's parser all the same, and so do bodies that are
-compressed, in chunks, or without a length.
+has memory of its own, which it keeps. Heads go through aiohttp's parser all the same, and so do bodies that come with
+them, that are compressed, in chunks, or without a length.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 _SMALLEST, _LARGEST = 64 * 1024, 1024 * 1024  # bytes of memory that a connection keeps
-_HEAD_ENDS = b"\r\n\r\n"
+_HEAD = 4 * 1024  # bytes that the parser is given until the head is there; a small answer is among them
 
 
 class Arrival:
@@ -31,9 +31,9 @@ class Arrival:
         self.body: memoryview | None = None
 
     def size(self) -> int:
-        """How long the body is, in bytes; 0 where that is not known, or it has to be parsed."""
+        """How long the body is, in bytes; 0 where that is not known, or it has to be parsed, or was."""
         headers = self.message.headers
-        if self.message.chunked or self.stream.is_eof() or "Content-Encoding" in headers:
+        if self.stream.is_eof() or self.message.chunked or "Content-Encoding" in headers:
             return 0
         return int(headers.get("Content-Length", 0))
 
@@ -83,7 +83,7 @@ class Inlet(asyncio.BufferedProtocol):
             if self._filled >= self._end:
                 self._finish()
         elif self._asked is None or (arrival is not None and arrival.stream.is_eof()):
-            self._handler.close()  # nobody has asked for that
+            self._handler.close()  # nobody has asked for that, nor will the next who does be told it
         else:
             self._parse(nbytes)
 
@@ -109,16 +109,16 @@ class Inlet(asyncio.BufferedProtocol):
         self._handler.resume_writing()
 
     def _parse(self, filled: int) -> None:
-        arrival, begin = self._arrival, 0
-        while arrival is None and (end := self._memory.find(_HEAD_ENDS, begin, filled)) >= 0:
-            end += len(_HEAD_ENDS)
-            arrival = self._feed(begin, end)
-            begin = end
+        arrival, fed = self._arrival, 0
+        while arrival is None and fed < filled:
+            begin, fed = fed, min(fed + _HEAD, filled)
+            arrival = self._feed(begin, fed)
             if arrival is not None and 0 < (size := arrival.size()) <= self._most:
+                begin = fed - len(arrival.stream.read_nowait())  # that much of the body was among it
                 self._expect(begin, begin + size, filled)
                 return
-        if begin < filled:
-            arrival = self._feed(begin, filled)
+        if fed < filled:
+            arrival = self._feed(fed, filled)
         if arrival is not None:
             self._tell(arrival)
         else:

@@ -98,15 +98,10 @@ class Wire:
             may_resend = False
 
     async def _connection_for(self, request: aiohttp.ClientRequest) -> Any:
-        while True:
-            try:
-                connection = await self._connect(request, traces=[], timeout=self._timeout)
-            except TimeoutError as error:
-                raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
-            protocol: Any = connection.protocol
-            if not protocol.should_close:
-                return connection
-            connection.close()  # it has brought an answer that nobody had asked for
+        try:
+            return await self._connect(request, traces=[], timeout=self._timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
 
     async def _ask(self, connection: Any, written: bytes) -> Answer:
         handler = connection.protocol
