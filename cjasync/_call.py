@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cjasync.hooks as events
 from cjasync._endpoint import Endpoint
 from cjasync._patience import Patience
-from cjasync._protocol import Request, Verdict, conceal, page_asked_for, read_answer
+from cjasync._protocol import Request, Verdict, conceal, no_other_token, page_asked_for, read_answer
 from cjasync._raw import RawAnswer
 from cjasync._services import Services
 from cjasync._watchdog import Watched, this_task
@@ -112,7 +112,10 @@ class Call(Patience):
                 elif verdict.stale_token and tokens is not None and token is not None and not self.refreshed:
                     self.refreshed = True
                     self.error = verdict.error
-                    await self._in_time(tokens.rejected(token))
+                    try:
+                        await self._in_time(tokens.rejected(token))
+                    except (AuthError, WaitTooLongError) as error:
+                        raise no_other_token(verdict.error, error) from error.__cause__
                 elif self.lost is not None and isinstance(verdict.error, AlreadyExistsError):
                     return True  # by the attempt that was lost
                 else:
@@ -138,9 +141,6 @@ class Call(Patience):
             error = ClosedError("the client was closed while this call was under way")
             if sent and not self.endpoint.safe:
                 error = self._unknown(error)
-        if isinstance(error, AuthError) and error.code is None and isinstance(self.error, AuthError):
-            self.error.args = (f"{self.error.message}; {error.message}",)  # CJ's facts, and what to do about them
-            error = self.error
         if isinstance(error, CJError):
             if self.lost is not None:
                 error = self.lost  # whatever came later: the first attempt may have done it

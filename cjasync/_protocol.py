@@ -26,6 +26,7 @@ from cjasync.errors import (
     RateLimitedError,
     TooManyAccountsError,
     UnavailableError,
+    WaitTooLongError,
 )
 from cjasync.quota.facts import BUCKETS, PointsInfo, Refusal
 
@@ -227,6 +228,13 @@ def _refused(endpoint: Endpoint[Any], http_status: int, envelope: Envelope[Any])
     # "System busy" is an answer: it was not carried out.
     doubtful = contradicts_itself or (passing and (broken or code != 1600000))
     return Verdict(error=cls(text, **facts), stale_token=stale, passing=passing, doubtful=doubtful, **told)
+
+
+def no_other_token(refused: CJError, why: AuthError | WaitTooLongError) -> CJError:
+    """CJ refused a token, and this is why there is no other: one error that tells both."""
+    told = refused if isinstance(why, AuthError) and why.code is None else why  # CJ's facts, where `why` has none
+    told.args = (f"CJ refused the token ({refused.message}); {why.message}",)
+    return told
 
 
 def _refusal(endpoint: Endpoint[Any], http_status: int, code: int | None, said: str) -> Refusal | None:

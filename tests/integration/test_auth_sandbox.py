@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from cjasync import AuthError
+from cjasync import AuthError, WaitTooLongError
 from cjasync.sandbox.faults import Fault
 from cjasync.testing.plugin import sandbox_client
 
@@ -60,8 +60,28 @@ async def test_a_given_token_that_ends_says_what_to_do(make_sandbox):
         told = refused.value
         assert (told.code, told.http_status, told.endpoint) == (1600001, 401, CALL)
         assert told.request_id
-        assert told.message.startswith("Invalid API key or access token; no access token")
+        assert told.message.startswith("CJ refused the token (Invalid API key or access token); no access token")
         assert (asked(sandbox, LOGIN), asked(sandbox, REFRESH)) == (0, 0)
+
+
+async def test_a_kept_token_of_another_cj_at_the_same_address_is_named_before_the_login_that_has_to_wait(
+    make_sandbox, tmp_path
+):
+    async with make_sandbox() as sandbox:
+        (client,) = clients(sandbox, tmp_path, 1)
+        async with client:
+            await client.categories.get()
+    port = int(sandbox.base_url.split(":")[2].split("/")[0])
+    async with make_sandbox(port=port, seed=5) as another:
+        assert another.api_key != sandbox.api_key
+        (client,) = clients(sandbox, tmp_path, 1)
+        async with client:
+            with pytest.raises(WaitTooLongError) as told:
+                await client.categories.get()
+        assert str(told.value).startswith(
+            "CJ refused the token (Invalid API key or access token); CJ allows one login in 300 s; the next in "
+        )
+        assert (asked(another, CALL), asked(another, LOGIN)) == (1, 0)
 
 
 async def test_no_secret_leaves_the_store(make_sandbox, tmp_path, caplog):
