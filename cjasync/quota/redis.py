@@ -133,6 +133,8 @@ class RedisStore:
                 trickled=found.get("trickled", 0) * MICRO,
                 shut=found.get("shut", 0) * MICRO,
                 limit=found.get("limit"),
+                filled=found.get("filled", 0) * MICRO,
+                filled_at=found.get("filled_at", 0) * MICRO,
                 dawn=found.get("dawn", 0),
                 reported=bool(found.get("reported")),
                 hours=[(int(hour), int(charged)) for hour, charged in lines],

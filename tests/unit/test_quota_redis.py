@@ -14,8 +14,9 @@ from functools import partial
 
 import fakeredis
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from cjasync._endpoint import Endpoint
@@ -446,6 +447,33 @@ claims = st.builds(
     st.integers(1, 2),
     st.sampled_from(["me", "you"]),
 )
+
+
+def beside(one, me, cost, keep, own_calls, own_points):
+    """What another client of the same account claims: the same buckets, and limits of its own."""
+    seats, calls, points, *rates = one
+    return (
+        replace(seats, account=me),
+        replace(calls, keep=keep, cap=own_calls),
+        replace(points, cost=cost, cap=own_points, cap_keep=keep),
+        *rates,
+    )
+
+
+two_clients = claims.flatmap(
+    lambda one: st.tuples(
+        st.just(one),
+        st.builds(
+            beside,
+            st.just(one),
+            st.sampled_from(["me", "you"]),
+            st.sampled_from([10, 50]),
+            st.integers(0, 2),
+            st.one_of(st.none(), st.integers(3, 5)),
+            st.one_of(st.none(), st.integers(40, 200)),
+        ),
+    )
+)
 microseconds = st.integers(0, 1_500_000)
 refusals = st.one_of(
     st.none(),
@@ -461,6 +489,7 @@ refusals = st.one_of(
 event = st.one_of(
     st.tuples(st.just("book"), microseconds, st.integers(0, 2)),
     st.tuples(st.just("book"), st.sampled_from([0, 3_600_000_000, 86_400_000_000]), st.integers(0, 2)),
+    st.tuples(st.just("set back"), microseconds, st.sampled_from([1, 900, 3_600, 86_400, 3 * 86_400])),
     st.tuples(st.just("sent"), microseconds, st.integers(0, 30)),
     st.tuples(st.just("unsent"), microseconds, st.integers(0, 30)),
     st.tuples(
@@ -475,10 +504,11 @@ event = st.one_of(
 
 
 class Clockwork:
-    """A desk whose clock the test turns; the wall and the other clock are one, as on the server."""
+    """A desk whose clock the test turns. The wall clock, which is the server's too, may have been set back."""
 
     def __init__(self) -> None:
         self.now = 20_000 * DAY + 7 * 3600 * SECOND
+        self.set_back = 0
         self.who = 0
         self.answered: list[Settlement] = []
 
@@ -489,42 +519,62 @@ class Clockwork:
     def ns(self) -> int:
         return self.now
 
+    def wall_ns(self) -> int:
+        return self.now - self.set_back
+
     def wall(self) -> float:
-        return self.now / 1e9
+        return self.wall_ns() / 1e9
 
 
 class OnClockwork(RedisStore):
     def clock(self, desk) -> int:
-        return desk.now // 1000
+        return desk.wall_ns() // 1000
 
 
-@given(claims=claims, events=st.lists(event, max_size=25), answers_first=st.booleans())
+PLAIN = (
+    Seats("seats", "me", 1),
+    Budget("calls", "calls", 12),
+    Budget("points", "points", 300, 10, trickles=True),
+    Rate("ip", "ip", 2),
+    Rate("account", "account", 1),
+)
+
+
+@example(  # who looks after the clock was set back for days sees what is spent
+    clients=(PLAIN, PLAIN), events=[("book", 0, 0), ("set back", 0, 3 * 86_400)], answers_first=False
+)
+@given(clients=two_clients, events=st.lists(event, max_size=25), answers_first=st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_the_script_and_the_arithmetic_agree(server, claims, events, answers_first):
+def test_the_script_and_the_arithmetic_agree(server, clients, events, answers_first):
     async def main():
         client = await empty(server)
-        store, desk, booking = OnClockwork(client=client), Clockwork(), Booking(claims)
-        states = [claim.new() for claim in claims]
+        store, desk, bookings = OnClockwork(client=client), Clockwork(), [Booking(claims) for claims in clients]
+        states = [claim.new() for claim in clients[0]]
         marks: dict[int, int] = {}
-        booked: dict[int, int] = {}
+        booked: dict[int, tuple[Booking, int]] = {}
         if answers_first:  # enough of them to have learnt something
             for token in range(100, 118):
-                job = Settlement(booking, token, "answered", desk.now, 50 * MS + token * MS)
-                settle(job, states, desk.now, desk.now)
+                job = Settlement(bookings[0], token, "answered", desk.now, 50 * MS + token * MS)
+                settle(job, states, desk.now, desk.wall_ns())
                 await store.settle([job], desk)
         for token, (kind, pause, *rest) in enumerate(events, 1):
             desk.now += pause * 1000
             if kind == "book":
                 desk.who = rest[0]
-                expected = book(claims, states, desk.now, desk.now, token, desk.who)
+                booking = bookings[desk.who % 2]
+                expected = book(booking.claims, states, desk.now, desk.wall_ns(), token, desk.who)
                 verdict = await store.book(booking, desk, token)
                 compare(expected, verdict)
                 if expected is None:
                     marks[token] = states[2].charged
-                    booked[token] = desk.now
+                    booked[token] = booking, desk.now
                     assert verdict.charged == states[2].charged
                 continue
-            if not marks:
+            if kind == "set back":
+                await store.settle([], desk)  # the script knows of a clock that is set back what it has seen of it
+                desk.set_back += rest[0] * SECOND
+                await store.settle([], desk)
+            if kind == "set back" or not marks:
                 continue
             known = list(marks)[rest[0] % len(marks)]
             if kind == "answered":
@@ -533,16 +583,16 @@ def test_the_script_and_the_arithmetic_agree(server, claims, events, answers_fir
                 scope = "account" if refusal is not None and refusal.kind == "qps" else None
                 stop = desk.now + 2 * SECOND if scope else 0
                 job = Settlement(
-                    booking, known, kind, desk.now, took * 1000, marks[known], points, refusal, scope, stop
+                    booked[known][0], known, kind, desk.now, took * 1000, marks[known], points, refusal, scope, stop
                 )
             else:
-                at = booked[known] if kind == "unsent" else desk.now
-                job = Settlement(booking, known, kind, at, charged=marks[known])
-            settle(job, states, desk.now, desk.now)
+                booking, at = booked[known]
+                job = Settlement(booking, known, kind, at if kind == "unsent" else desk.now, charged=marks[known])
+            settle(job, states, desk.now, desk.wall_ns())
             await store.settle([job], desk)
             if kind != "sent":
                 del marks[known]
-        await same_usage(store, desk, claims, states)
+        await same_usage(store, desk, clients[0], states)
         await client.aclose()
 
     asyncio.run(main())
@@ -618,8 +668,8 @@ async def same_usage(store, desk, claims, states):
         if theirs is None:
             continue  # never asked for
         if isinstance(claim, Budget):
-            claim.refill(state, desk.now, desk.now)
-            claim.refill(theirs, desk.now, desk.now)
+            claim.refill(state, desk.now, desk.wall_ns())
+            claim.refill(theirs, desk.now, desk.wall_ns())
             assert (theirs.spent, theirs.today) == (state.spent, state.today)
             assert (theirs.limit, theirs.reported) == (state.limit, state.reported)
         elif isinstance(claim, Rate):
