@@ -24,6 +24,7 @@ Priority = Literal["interactive", "background"]
 CHINA_TIME = timezone(timedelta(hours=8), "UTC+8")
 
 
+_ONE_A_DAY = 1 / 86_400
 _OF_A_DAY = ("daily_calls", "daily_points")
 
 
@@ -47,7 +48,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     who share the ledger have sent since the day began, counted at each send and given back only for what never left;
     nothing of it comes back before the next day. Each client is held to the cap that it was told itself.
 
-    qps: requests per second of the account, over all endpoints.
+    qps: requests per second of the account, over all endpoints; one a day is the least, as of `ip_qps`.
     ip_qps: requests per second of one public IP address, over all accounts behind it.
     accounts_per_ip: accounts that may use one IP address.
     daily_calls: calls per endpoint and UTC day. Presumed are 1000, until answers report points, which replace them.
@@ -72,6 +73,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("qps", "ip_qps", "login_interval"):
             _check(f"Plan.{name}", getattr(self, name), "no limit")
+        for name, rate in (("qps", self.qps), ("ip_qps", self.ip_qps)):
+            if rate is not None and rate < _ONE_A_DAY:
+                raise ConfigError(f"`Plan.{name}` must be a request a day at least (1/86400); not {rate!r}")
         for name in ("accounts_per_ip", "daily_calls", "daily_points", "sourcing_daily", "list_window"):
             _check(f"Plan.{name}", getattr(self, name), "no limit", whole=True)
         _check("Plan.listv2_window", self.listv2_window, "no limit", whole=True)

@@ -21,7 +21,7 @@ from cjasync.cli.endings import DONE, FAILED
 from cjasync.cli.options import Common, starts_a_cj
 from cjasync.cli.running import print_json
 from cjasync.cli.tally import Tally
-from cjasync.cli.words import duration, safe
+from cjasync.cli.words import counted, duration, safe
 from cjasync.client import CJClient
 from cjasync.config import Plan
 from cjasync.models.product import ListedProduct
@@ -67,7 +67,7 @@ async def demo(
     from cjasync.sandbox import SandboxProcess
 
     plan = common.limited(PLAN)
-    common.err.print(f"Starting an embedded CJ with {products:,} products ...")
+    common.err.print(f"Starting an embedded CJ with {counted(products, 'product')} ...")
     async with SandboxProcess(products=products, seed=seed, plan=plan, list_window=plan.list_window) as running:
         with _file(out) as path:
             tally = Tally(plan, {path: endpoint.points for path, endpoint in endpoints().items()})

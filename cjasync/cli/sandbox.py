@@ -10,6 +10,7 @@ import typer
 
 from cjasync.cli.options import Common, starts_a_cj
 from cjasync.cli.running import print_json
+from cjasync.cli.words import counted
 from cjasync.sandbox import Sandbox
 from cjasync.sandbox.shapes import SHAPES, shape_named
 
@@ -35,7 +36,7 @@ async def sandbox(
         loop.add_signal_handler(number, stop.set)
     plan = common.settings().plan
     times = shape_named(shape)
-    common.err.print(f"Making {products:,} products ...")
+    common.err.print(f"Making {counted(products, 'product')} ...")
     async with Sandbox(port=port, products=products, seed=seed, latency=latency, shape=times, plan=plan) as running:
         if common.json:
             ready = {"base_url": running.base_url, "api_key": running.api_key, "access_token": running.access_token}

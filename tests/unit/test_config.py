@@ -55,6 +55,15 @@ def test_no_limit_is_zero_or_no_number(name: str, value: Any) -> None:
         Plan(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["qps", "ip_qps"])
+@pytest.mark.parametrize("rate", [1e-5, 1e-300])
+def test_no_rate_is_less_than_a_request_a_day(name: str, rate: float) -> None:
+    """A ledger would keep the account shut for years."""
+    with pytest.raises(ConfigError, match=rf"`Plan\.{name}` must be a request a day at least \(1/86400\); not {rate}"):
+        Plan(**{name: rate})
+    assert Plan(**{name: 1 / 86_400})
+
+
 @pytest.mark.parametrize("name", ["accounts_per_ip", "daily_calls", "daily_points", "list_window", "listv2_window"])
 def test_counts_are_whole(name: str) -> None:
     with pytest.raises(ConfigError, match="whole number"):
