@@ -25,6 +25,7 @@ CHINA_TIME = timezone(timedelta(hours=8), "UTC+8")
 
 
 _ONE_A_DAY = 1 / 86_400
+_MINUTE = 60
 _OF_A_DAY = ("daily_calls", "daily_points")
 
 
@@ -54,6 +55,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     daily_calls: calls per endpoint and UTC day. Presumed are 1000, until answers report points, which replace them.
     daily_points: points per UTC day. Presumed are 50,000, of which 1/1440 trickle back every minute, as CJ has it.
     costs: points per call by path; overrides what the endpoint declares.
+    jitter: seconds by which the ways of two requests to CJ differ at most, from sending until CJ counts them; how long
+    CJ then works on an answer is no part of it. A limit's token is back a second after its request surely arrived, and
+    an answer alone tells no sooner. So where answers take long, stating less than the default keeps the full rate; too
+    little gets requests refused, and a refusal adds to it for a while.
     login_interval: seconds between two getAccessToken calls.
     sourcing_daily: sourcing requests per day.
     list_window, listv2_window: rows that one question to product/list or product/listV2 can reach.
@@ -65,6 +70,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     daily_calls: int | None = Presumed.CALLS
     daily_points: int | None = Presumed.POINTS
     costs: Mapping[str, int] = msgspec.field(default_factory=dict)
+    jitter: float = 2
     login_interval: float | None = 300
     sourcing_daily: int | None = 5
     list_window: int | None = 6000
@@ -76,6 +82,9 @@ class Plan(Struct, frozen=True, kw_only=True):
         for name, rate in (("qps", self.qps), ("ip_qps", self.ip_qps)):
             if rate is not None and rate < _ONE_A_DAY:
                 raise ConfigError(f"`Plan.{name}` must be a request a day at least (1/86400); not {rate!r}")
+        _check("Plan.jitter", self.jitter, zero=True)
+        if self.jitter > _MINUTE:
+            raise ConfigError(f"`Plan.jitter` must be a minute at most, in seconds; not {self.jitter!r}")
         for name in ("accounts_per_ip", "daily_calls", "daily_points", "sourcing_daily", "list_window"):
             _check(f"Plan.{name}", getattr(self, name), "no limit", whole=True)
         _check("Plan.listv2_window", self.listv2_window, "no limit", whole=True)

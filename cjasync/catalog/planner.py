@@ -161,15 +161,20 @@ class Planner:
         """Effects of a replay have happened already."""
 
     def _open(self) -> None:
-        """Begin jobs while there is room: one window until its bounds are understood, then two or more."""
+        """Begin jobs while there is room: one window until its bounds are understood, then two or more.
+
+        Beside one that is nearly over another begins: a late answer must not keep the next window's spine from being
+        asked for while there still are pages to read.
+        """
         state = self._state
         while True:
             if not state.tasks and not self._last_stage():
                 return
             room = state.open_windows if state.facts.checked or state.facts.mode not in ("seek", "keyset") else 1
             waiting = next((task for task in state.tasks if task.facts is None), None)
-            windows = sum(isinstance(run.task.job, Range) for run in self._runs.values())
-            if waiting is None or (isinstance(waiting.job, Range | Unit) and windows >= room):
+            windows = [run for run in self._runs.values() if isinstance(run.task.job, Range)]
+            begun = max(sum(not run.nearly_over for run in windows), len(windows) - 1)
+            if waiting is None or (isinstance(waiting.job, Range | Unit) and begun >= room):
                 return
             waiting.facts, waiting.categories = state.facts, len(state.categories)
             run = self._runs[waiting.id] = Run(waiting, state.categories)

@@ -55,6 +55,12 @@ class Common(Struct, frozen=True):
     ip_qps: Annotated[
         str | None, typer.Option(help="Requests a second of this address; none lifts it.", rich_help_panel=_LIMITS)
     ] = None
+    jitter: Annotated[
+        str | None,
+        typer.Option(
+            help="Seconds by which the ways of requests to CJ differ at most; 2 if not known.", rich_help_panel=_LIMITS
+        ),
+    ] = None
     accounts_per_ip: Annotated[
         str | None, typer.Option(help="Accounts at this address a day; none lifts it.", rich_help_panel=_LIMITS)
     ] = None
@@ -112,6 +118,7 @@ class Common(Struct, frozen=True):
         told = {
             "qps": self.qps,
             "ip_qps": self.ip_qps,
+            "jitter": self.jitter,
             "accounts_per_ip": self.accounts_per_ip,
             "daily_calls": self.daily_calls,
             "daily_points": self.daily_points,

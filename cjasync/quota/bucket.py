@@ -36,14 +36,15 @@ STEPS = 1024  # returns of a larger bucket are rounded up to so many steps a win
 class Rate(Struct, frozen=True):
     """One of `limit` tokens, each of which is back `per` after its request has surely arrived. None: no limit.
 
-    travel: the longest a request is believed to be under way while nothing has been heard of it.
+    jitter: by how much the ways of two requests to the server are believed to differ at most. So long after sending it
+    counts as arrived even if no answer has come.
     """
 
     key: str
     scope: Literal["account", "ip", "login"]
     limit: int | None
     per: int = SECOND
-    travel: int = 2 * SECOND
+    jitter: int = 2 * SECOND
 
     new: ClassVar[type[RateState]] = RateState
 
@@ -92,7 +93,7 @@ class Rate(Struct, frozen=True):
             del state.coming[:back], state.counts[:back]
         while flying:
             token, sent = next(iter(flying.items()))
-            if sent + self.travel + per > now:
+            if sent + self.jitter + state.delays.margin + per > now:
                 break
             del flying[token]
 
@@ -158,9 +159,9 @@ class Rate(Struct, frozen=True):
 
     def _expect(self, state: RateState, answers: list[tuple[int, int]], limit: int | None, per: int) -> None:
         """Await the tokens of these answers."""
-        delays, coming, counts, travel = state.delays, state.coming, state.counts, self.travel
-        after = delays.margin - delays.credit + per
-        back = [at + after if took <= travel else at + after - took + travel for at, took in answers]
+        delays, coming, counts, jitter = state.delays, state.coming, state.counts, self.jitter
+        after, credit = delays.margin + per, delays.credit
+        back = [at + after - max(credit, took - jitter) for at, took in answers]
         if limit is not None and limit > STEPS:
             width = per // STEPS
             back = [at + -at % width for at in back]

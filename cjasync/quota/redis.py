@@ -235,7 +235,7 @@ def read_script() -> str:
 def _claim(claim: Claim) -> dict[str, Any]:
     """A claim in the script's words."""
     if isinstance(claim, Rate):
-        spoken = {"kind": "rate", "limit": claim.limit, "per": claim.per // MICRO, "travel": claim.travel // MICRO}
+        spoken = {"kind": "rate", "limit": claim.limit, "per": claim.per // MICRO, "jitter": claim.jitter // MICRO}
     elif isinstance(claim, Budget):
         spoken = {"kind": "budget", "limit": claim.limit, "cost": claim.cost, "keep": claim.keep}
         spoken |= {"trickles": claim.trickles, "offset": claim.offset // MICRO, "until_points": claim.until_points}

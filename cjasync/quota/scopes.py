@@ -85,8 +85,9 @@ class Scopes:
         if path == LOGIN:
             limit = None if plan.login_interval is None else 1
             claims.append(Rate(self.prefix + "login", "login", limit, ceil((plan.login_interval or 1) * SECOND)))
-        claims.append(Rate(self.address + "rate", "ip", *rate_of(plan.ip_qps)))
-        claims.append(Rate(self.prefix + "rate", "account", *rate_of(plan.qps)))
+        jitter = round(plan.jitter * SECOND)
+        claims.append(Rate(self.address + "rate", "ip", *rate_of(plan.ip_qps), jitter))
+        claims.append(Rate(self.prefix + "rate", "account", *rate_of(plan.qps), jitter))
         return tuple(claims)
 
     def scope_of(self, refusal: Refusal) -> Literal["account", "ip", "login"] | None:

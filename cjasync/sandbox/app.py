@@ -58,6 +58,7 @@ async def _answer(state: State, request: web.Request, handler: Handler) -> web.S
         if account is not None:
             request[ACCOUNT] = account
         state.limits.admit(request, path, account)
+        await state.work()
         return await handler(request)
     except Refusal as refusal:
         state.stats.refused[refusal.kind] += 1

@@ -37,7 +37,8 @@ class Sandbox:
     """An embedded CJ on 127.0.0.1: `async with Sandbox(products=1000) as sb: ... sb.base_url, sb.access_token`.
 
     port: 0 takes a free one. clock: the server's time, for days, tokens, points, rates and latency.
-    latency: seconds one way, or a function that draws them with a `random.Random`.
+    latency: seconds one way, or a function that draws them with a `random.Random`. processing: draws what an answer
+    takes once its request has been counted.
     shape: a name in `shapes.SHAPES` or a function such as those. faults: rules of `cjasync.sandbox.faults`.
     The other settings are the fields of `Settings`.
     """
@@ -49,6 +50,7 @@ class Sandbox:
         port: int = 0,
         clock: Clock = SYSTEM_CLOCK,
         latency: float | Latency = 0.0,
+        processing: Latency | None = None,
         shape: str | Shape = "market",
         faults: Iterable[Fault] = (),
         **settings: Any,
@@ -67,7 +69,7 @@ class Sandbox:
                 socket.create_server((host, port)).close()
             except OSError as error:
                 raise self._deaf(error) from error
-        self._state = _make_state(self.settings, clock, shape, latency)
+        self._state = _make_state(self.settings, clock, shape, latency, processing)
         self._state.faults.add(*faults)
         self.catalogue = self._state.catalogue
         self.faults = self._state.faults
@@ -132,7 +134,9 @@ class Sandbox:
         return self._state.report()
 
 
-def _make_state(settings: Settings, clock: Clock, shape: str | Shape, latency: float | Latency) -> State:
+def _make_state(
+    settings: Settings, clock: Clock, shape: str | Shape, latency: float | Latency, processing: Latency | None
+) -> State:
     # A clock in the past must not meet products of its future.
     times = creation_times(shape, settings.products, seed=settings.seed, until=min(settings.until, clock.time()))
     catalogue = Catalogue(
@@ -148,6 +152,7 @@ def _make_state(settings: Settings, clock: Clock, shape: str | Shape, latency: f
         limits=Limits(settings, clock, accounts, stats),
         faults=Faults(clock),
         latency=latency if callable(latency) else _steady(settings.latency, settings.jitter),
+        processing=processing,
         stats=stats,
         churner=None if settings.churn is None else Churner(settings.churn, catalogue, clock, settings.seed),
         prefix=_PREFIX,

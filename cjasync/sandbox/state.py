@@ -34,6 +34,7 @@ class State:
     limits: Limits
     faults: Faults
     latency: Latency | None
+    processing: Latency | None
     churner: Churner | None
     stats: Stats
     prefix: str
@@ -48,6 +49,11 @@ class State:
         """One way of the line: return after the latency."""
         if self.latency is not None:
             await self.clock.sleep(self.latency(self._jitter))
+
+    async def work(self) -> None:
+        """What an answer takes beside the line: return after the processing time."""
+        if self.processing is not None:
+            await self.clock.sleep(self.processing(self._jitter))
 
     def next_replica(self) -> int:
         """Which of the two replicas answers the next question; always the same one unless ties are unstable."""

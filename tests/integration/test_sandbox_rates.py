@@ -138,3 +138,12 @@ async def test_the_line_takes_its_time_both_ways():
     async with embedded(products=1, clock=drawn, latency=lambda rng: 0.25) as caller:
         await caller.data("setting/get")
         assert drawn.slept == [0.25, 0.25]
+
+
+async def test_an_answer_takes_its_time_once_its_request_has_been_counted():
+    clock = Clock()
+    async with embedded(products=1, plan=Plan(qps=1), clock=clock, processing=lambda rng: 0.75) as caller:
+        await caller.data("setting/get")
+        assert clock.slept == [0.75]
+        assert await caller.code("setting/get") == 1600200
+        assert clock.slept == [0.75], "a refusal is no work"

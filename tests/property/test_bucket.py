@@ -45,12 +45,15 @@ def busiest(arrivals: list[int], window: int) -> int:
     per=st.sampled_from([SECOND, 2 * SECOND, SECOND // 3]),
     requests=st.lists(request, max_size=ENOUGH - 1),
     cancelled=st.sets(st.integers(0, ENOUGH)),
+    least=st.integers(0, 300 * MS),
+    jitter=st.sampled_from([2 * SECOND, 200 * MS, 10 * MS, 0]),
 )
-def test_no_window_of_arrivals_is_ever_over_the_limit(limit, per, requests, cancelled):
-    rate, state, now = Rate("r", "account", limit, per), RateState(), 0
+def test_no_window_of_arrivals_is_ever_over_the_limit(limit, per, requests, cancelled, least, jitter):
+    rate, state, now = Rate("r", "account", limit, per, jitter), RateState(), 0
     answers: list[tuple[int, int, int]] = []
     arrivals = []
     for token, (pause, lag, there, back) in enumerate(requests):
+        there = least + min(there, jitter)
         now += pause
         while True:
             while answers and answers[0][0] <= now:
@@ -437,6 +440,20 @@ def test_processes_that_all_want_more_take_turns(limit, processes, rounds, late)
     # In the middle of a window one may have its share of it while another has nothing yet.
     assert max(got.values()) - min(got.values()) <= alone + max(2, -(-limit // processes))
     assert sum(got.values()) >= 0.9 * limit * rounds * processes - processes
+
+
+@given(jitter=st.integers(0, SECOND), refusals=st.integers(0, 8))
+def test_after_a_refusal_also_a_stated_jitter_is_doubted(jitter, refusals):
+    rate, state = Rate("r", "account", 1, jitter=jitter), RateState()
+    for _ in range(refusals):
+        state.delays.refused()
+    assert rate.take(state, 0, 0, 1, who=1) is None
+    back = SECOND + jitter + state.delays.margin
+    assert rate.take(state, back - 1, 0, 2, who=1) is not None, "no answer has come"
+    assert rate.take(state, back, 0, 2, who=1) is None
+    rate.arrived(state, 2, back + 3 * SECOND, 3 * SECOND, back + 3 * SECOND)
+    assert rate.take(state, 2 * back - 1, 0, 3, who=1) is not None
+    assert rate.take(state, 2 * back, 0, 3, who=1) is None
 
 
 def test_a_dead_process_costs_the_others_one_moment_and_no_more():

@@ -38,7 +38,7 @@ def test_a_plan_by_name() -> None:
         Plan.named("gold")
 
 
-LIMITS = [name for name in Plan.__struct_fields__ if name != "costs"]
+LIMITS = [name for name in Plan.__struct_fields__ if name not in ("costs", "jitter")]
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -77,6 +77,15 @@ def test_what_is_presumed_of_a_day_is_told_from_what_the_user_states() -> None:
     stated = Plan(daily_calls=1000, daily_points=50_000)
     assert {type(stated.daily_calls), type(stated.daily_points)} == {int}
     assert msgspec.json.encode(stated) == msgspec.json.encode(Plan()), "as figures they are the same"
+
+
+@pytest.mark.parametrize("value", [None, -1, math.nan, math.inf, True, "1"], ids=repr)
+def test_the_jitter_is_a_number_of_seconds(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"`Plan\.jitter` must be a number of 0 or more; not"):
+        Plan(jitter=value)
+    with pytest.raises(ConfigError, match=r"`Plan\.jitter` must be a minute at most, in seconds; not 61"):
+        Plan(jitter=61)
+    assert (Plan().jitter, Plan(jitter=0).jitter) == (2, 0)
 
 
 @pytest.mark.parametrize("costs", [5, None, {"product/list": -1}, {"product/list": "50"}, ["product/list"]], ids=repr)

@@ -428,15 +428,16 @@ def test_a_day_ends_on_the_server_too():
 # The script and the Python arithmetic are two renderings of the same rules: whatever happens, they must agree.
 
 claims = st.builds(
-    lambda qps, per, calls, until_points, points, cost, keep, own_calls, own_points, seats, me: (
+    lambda qps, per, jitter, calls, until_points, points, cost, keep, own_calls, own_points, seats, me: (
         Seats("seats", me, seats),
         Budget("calls", "calls", calls, keep=keep, until_points=until_points, cap=own_calls, cap_keep=keep),
         Budget("points", "points", points, cost, trickles=True, cap=own_points),
         Rate("ip", "ip", qps + 1),
-        Rate("account", "account", qps, per),
+        Rate("account", "account", qps, per, jitter),
     ),
     st.integers(1, 3),
     st.sampled_from([SECOND, SECOND // 2]),
+    st.sampled_from([2 * SECOND, SECOND // 50, 0]),
     st.one_of(st.none(), st.integers(3, 12)),
     st.booleans(),
     st.one_of(st.none(), st.integers(50, 300)),

@@ -37,6 +37,11 @@ class Run:
         self.waiting: dict[int, Ask] = {}
         self.finished = False
 
+    @property
+    def nearly_over(self) -> bool:
+        """Is at most a quarter of its last questions without an answer?"""
+        return self._batch is not None and 4 * len(self.waiting) <= len(self._batch)
+
     def answer(self, index: int, reply: Reply) -> None:
         """Keep the reply to question `index`."""
         del self.waiting[index]

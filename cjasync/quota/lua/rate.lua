@@ -56,7 +56,7 @@ function Rate.take(claim, key, token, who)
   local at, turn, mine, queued = meta.stop, 0, nil, #line
   if limit then
     redis.call('ZREMRANGEBYSCORE', key .. ':coming', '-inf', text(now))
-    redis.call('ZREMRANGEBYSCORE', key .. ':flying', '-inf', text(now - claim.travel - per))
+    redis.call('ZREMRANGEBYSCORE', key .. ':flying', '-inf', text(now - claim.jitter - meta.margin - per))
     local ahead, first = 0, 0
     if #line > 0 or turns then mine, turn, ahead, first, queued = place(key, meta, line, who) end
     local out = redis.call('ZCARD', key .. ':flying') + redis.call('ZCARD', key .. ':coming')
@@ -129,7 +129,7 @@ function Rate.settle(claim, key, job)
   if not job.refusal and (claim.limit or meta.said_limit > 0) then learn(delays, job.took) end
   if redis.call('ZREM', key .. ':flying', job.token) == 1 then
     local _, per = Rate.in_force(claim, meta)
-    local by = now - job.ago - math.max(0, job.took - claim.travel) - delays.credit + delays.margin
+    local by = now - job.ago - math.max(delays.credit, job.took - claim.jitter) + delays.margin
     redis.call('ZADD', key .. ':coming', text(by + per), job.token)
     redis.call('EXPIRE', key .. ':coming', KEPT)
   end
