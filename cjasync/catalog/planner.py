@@ -195,16 +195,19 @@ class Planner:
                 counted = sum(each.total for each in state.certificates)
                 before = state.before or 0
                 # Totals were exact at the start if the server has counted further since.
-                none = state.untimed == 0 and state.untimed_sure and state.highest > before
-                timed, some = state.base.timed, tuple(prices.sample(state.price_bins))
-                state.add(Closing(state.end, before, counted, state.untimed, timed, none, state.newest, some))
+                none = state.untimed == 0 and state.untimed_sure and state.highest[0] > before
+                newest, some = state.newest, tuple(prices.sample(state.price_bins))
+                if state.unpriced:
+                    newest, some = None, ()
+                state.add(Closing(state.end, before, counted, state.untimed, state.base.timed, none, newest, some))
                 return True
         if state.stage == "closing":
             state.stage = "hidden"
             if state.sweep:
                 told_apart = state.times_shown or state.hidden == state.after
                 bands = prices.bands(state.price_bins, state.hidden, state.facts, still=state.before == state.after)
-                hidden = Hidden(state.hidden or None, state.end, state.front, bands, told_apart, state.after or 0)
+                count, priced = state.hidden or None, not state.unpriced
+                hidden = Hidden(count, state.end, state.front, bands, told_apart, priced, state.after or 0)
                 state.add(hidden)
                 return True
         state.stage = "done"
@@ -235,7 +238,7 @@ class Planner:
             elif name in FOUND:
                 state.facts = replace(state.facts, **{name: value})
                 if name == "capped" and not any(note.startswith("the server stops") for note in state.notes):
-                    state.notes.append(f"the server stops counting at {state.highest}")
+                    state.notes.append(f"the server stops counting at {max(state.highest[:2])}")
             else:
                 setattr(state, name, value)
 

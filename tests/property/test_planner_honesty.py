@@ -7,6 +7,7 @@ that a first page which is not full holds all there is.)
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +15,28 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cjasync.catalog.planner import Planner
-from tests.simulator.catalogue import START, catalogue
+from cjasync.catalog.planning.question import Question, Region
+from tests.simulator.catalogue import START, Product, catalogue
 from tests.simulator.server import Server
 from tests.simulator.walk import Walk, walk
 
 SHAPES = ["uniform", "growth", "halfday", "bursty", "onesecond", "loguniform", "cantor", "ties3", "ties25"]
 FILTERS = ["sort", "time", "price", "category", "inventory"]
 BEHAVED = {"window", "size", "nulls", "zone"}
+CAPPED: dict[str, Callable[[Question], bool]] = {
+    "every question": lambda question: True,
+    "all products": lambda question: question.region == Region(),
+    "any price": lambda question: question.region.price is None,
+    "a range of prices": lambda question: question.region.price is not None,
+}
+PRICES: dict[str, Callable[[Product], int | None]] = {
+    "as they are": lambda product: product.price,
+    "two": lambda product: 1000 + product.number % 2,
+    "few": lambda product: 1000 * (product.number % 4),
+    "beyond a million": lambda product: 10**12 + 10 * product.number,
+    "below nothing": lambda product: -1000,
+    "some unknown": lambda product: product.price if product.number % 19 else None,
+}
 
 
 @dataclass
@@ -92,3 +108,29 @@ def test_what_is_missed_is_never_called_proved(case: Case) -> None:
         assert not result.missed
         assert result.doubled == 0
         assert report.proved, report.reasons
+
+
+def walk_where_counting_stops(case: Case, capped: str, prices: str, *, strict: bool) -> Walk:
+    """The server counts to the number of products that have a create time, or not even a page further."""
+    case.products |= {"nulls": case.products["nulls"] or 0.02}
+    products = catalogue(**case.products)
+    for product in products.products:
+        product.price = PRICES[prices](product)
+    timed = sum(product.created is not None for product in products.products)
+    behaved = {name: value for name, value in case.server.items() if name in BEHAVED}
+    cap = max(timed, case.size + 1)  # a first page that is not full is taken for all there is
+    server = Server(products, cap=cap, beyond=case.seed % 2 > 0, capped=CAPPED[capped], strict=strict, **behaved)
+    return walk(Planner.start(now=START, page_size=case.size, window=case.told), server, products, **case.how)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@example(Case(167), "all products", "as they are", True)  # parts lack as many as the total does
+@example(Case(722), "all products", "two", True)  # and together less than the total says
+@example(Case(529), "all products", "some unknown", False)
+@example(Case(843), "every question", "some unknown", False)
+@example(Case(790), "any price", "beyond a million", False)  # ranges of prices are counted further than anything else
+@example(Case(584), "any price", "two", True)
+@given(st.integers(0, 10**9).map(Case), st.sampled_from([*CAPPED]), st.sampled_from([*PRICES]), st.booleans())
+def test_nor_where_counting_stops_at_what_has_a_time(case: Case, capped: str, prices: str, strict: bool) -> None:
+    result = walk_where_counting_stops(case, capped, prices, strict=strict)
+    assert not (result.missed and result.report.proved)

@@ -17,7 +17,7 @@ OLDEST = START - SPAN
 class Product:
     number: int
     created: int | None
-    price: int  # thousandths of a dollar
+    price: int | None  # thousandths of a dollar
     category: str
     inventory: int
     born: float = -math.inf  # when it appears in listings

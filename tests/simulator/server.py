@@ -73,7 +73,8 @@ class Server:
     nulls: where products without a create time are listed: first, last, low (first when ascending) or high.
     replicas: with two, the order among ties depends on which one answers.
     ignore: names of filters it does not look at: time, price, category, inventory, sort.
-    hide: rows do not show their create time. cap: totals end there. beyond: and rows go on, as far as the window goes.
+    hide: rows do not show their create time. strict: bounds of price and stock exclude their own number.
+    cap: totals end there. beyond: and rows go on, as far as the window goes. capped: to which questions that happens.
     """
 
     def __init__(
@@ -92,6 +93,8 @@ class Server:
         hide: bool = False,
         cap: int | None = None,
         beyond: bool = True,
+        capped: Callable[[Question], bool] = lambda question: True,
+        strict: bool = False,
         pid: Callable[[Product], str] = lambda product: product.pid,
         seed: int = 5,
     ) -> None:
@@ -99,6 +102,7 @@ class Server:
         self.window, self.size, self.zone, self.noon = window, size, zone, noon
         self.after, self.before, self.nulls, self.ignore = after, before, nulls, ignore
         self.hide, self.cap, self.beyond, self.pid = hide, cap, beyond, pid
+        self.capped, self.strict = capped, strict
         self.rng = random.Random(seed)
         self.now = float(START)
         self.prices = [product.price for product in self.products]
@@ -168,7 +172,7 @@ class Server:
             else:
                 entries = shelf.slice(low + offset, min(high, low + offset + size))
             numbers = [number for _, _, number in entries]
-        if self.cap is not None:
+        if self.cap is not None and self.capped(question):
             total = min(total, self.cap)
             numbers = numbers if self.beyond else numbers[: max(0, self.cap - offset)]
         return Answer(total, tuple(self.rows[number] for number in numbers), size)
@@ -209,17 +213,16 @@ class Server:
         """Those that pass the filters, one filter after the other: most of a simulation's time goes here."""
         products, prices, categories = self.products, self.prices, self.categories
         if price is not None:
-            low, high = bounds(price)
-            numbers = [number for number in numbers if low <= prices[number] <= high]
+            low, high = self._ends(price)
+            numbers = [n for n in numbers if (known := prices[n]) is not None and low <= known <= high]
         if category is not None:
             numbers = [number for number in numbers if categories[number] == category]
         if inventory is not None:
-            low, high = bounds(inventory)
+            low, high = self._ends(inventory)
             numbers = [number for number in numbers if low <= products[number].inventory <= high]
         return numbers
 
-
-def bounds(span: Span) -> tuple[float, float]:
-    """The lowest and the highest number that a filter lets through."""
-    low, high = span
-    return -math.inf if low is None else low, math.inf if high is None else high
+    def _ends(self, span: Span) -> tuple[float, float]:
+        """The lowest and the highest number that a filter lets through."""
+        low, high = span
+        return -math.inf if low is None else low + self.strict, math.inf if high is None else high - self.strict

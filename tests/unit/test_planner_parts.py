@@ -337,6 +337,11 @@ def test_a_price_that_many_share_gets_a_band_of_its_own() -> None:
     assert [part.price for part in parts] == [(None, 998), (999, 999), (1000, None)]
 
 
+def test_a_band_holds_a_row_at_least() -> None:
+    (parts,) = by_price(Region(), 3, 1, [5, 7, 9])
+    assert [part.price for part in parts] == [(None, 6), (7, 7), (8, 8), (9, 9), (10, None)]
+
+
 def test_inventory_is_cut_by_orders_of_magnitude_down_to_single_numbers() -> None:
     (parts,) = by_inventory(Region())
     assert parts[0].inventory == (None, 0)

@@ -231,6 +231,11 @@ def test_nor_do_such_prices_alone(odd: int) -> None:
     assert not go(products, cap=2940).missed
 
 
+def test_a_total_that_stops_in_one_order_is_asked_for_in_that_order() -> None:
+    result = go(catalogue(1500, "growth"), cap=1000, beyond=False, capped=lambda question: question.sort == "asc")
+    assert result.report.unique == 1500 or not result.report.proved
+
+
 def test_a_catalogue_that_nothing_divides_is_not_called_proved() -> None:
     result = go(catalogue(FEW, "growth", one_price=True), ignore=("inventory",))
     assert not result.missed

@@ -195,7 +195,7 @@ def by_price(region: Region, total: int, leaf: int, prices: Sequence[int]) -> li
     low, high = region.price or (None, None)
     least, most = low or 0, DEAR if high is None else high
     inside = sorted(price for price in prices if least <= price and (high is None or price <= high))
-    bands = max(2, min(len(inside), -(-total // int(FILL * leaf))))  # a total may be nonsense
+    bands = max(2, min(len(inside), -(-total // max(1, int(FILL * leaf)))))  # a total may be nonsense
     cuts: set[int] = set()
     for n in range(1, bands if inside else 0):
         value = inside[n * len(inside) // bands]

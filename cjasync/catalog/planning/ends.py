@@ -82,21 +82,25 @@ def _all_at_once(everything: Listing, head: Reply, facts: Facts) -> Steps:
         yield everything.certified("pages")
         return True
     pages = facts.pages(head.total)
-    shown = newest_rows(seen_prices(head), facts) - 1  # beyond the last page, which must overlap with what it shows
+    prices = [] if None in head.prices else seen_prices(head)
+    shown = newest_rows(prices, facts) - 1  # beyond the last page, which must overlap with what it shows
     last = max(1, facts.pages(head.total - shown))
     newest: Reply | None = None
     try:
         yield from everything.ask([last] if last > 1 else [])  # alone: it may be too far
         if last < pages or head.times[0] is None or not everything.untimed:
-            newest = yield from newest_page(seen_prices(head), pages, "page")
+            newest = yield from newest_page(prices, pages, "page")
         yield from everything.ask(range(last - 1, 1, -1))
         if not (everything.unmoved and last == pages) and not _overlaps(everything, head, newest):
             yield from everything.finish(pages)
             last = pages
     except Outgrown:
         return False
-    if newest is not None and newest.total > everything.total and not (yield from counts_to(newest.total)):
+    if newest is not None and newest.total > everything.total and not (yield from counts_to(newest.total, "asc")):
         return False
+    parted = bool(prices) and not everything.priced
+    if newest is not None and (parted or newest.total < everything.total):  # gone, or in neither of two parts
+        (newest,) = yield [Ask(Region(), 1, "tail", "desc")]
     found = everything.keys.keys() | (newest.keys if newest else ())
     if everything.steady and (newest is None or newest.total == everything.lowest):
         all_seen = len(found) == head.total and (last < pages or len(everything.keys) == head.total)
@@ -128,7 +132,7 @@ def _ends_there(everything: Listing, head: Reply, newest: Reply | None) -> Steps
         if newest.exact:
             return True
     # Products without a create time may end both orders. Nothing but a division shows whether all of them were counted.
-    total = yield from sum_of_parts(seen_prices(head), head.total)
+    total = yield from sum_of_parts(seen_prices(head) if everything.priced else [], head.total)
     return total is not None and total <= head.total
 
 
@@ -157,12 +161,14 @@ def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
 
 def _stops_counting(job: Closing, newest: Reply, facts: Facts) -> Steps:
     """Are there more products than the total of all?"""
-    if newest.exact or job.none or newest.total > job.before:
+    if job.none or newest.total > job.before:
         return False
-    if job.counted > newest.total:
+    if newest.exact and not job.counted > newest.total == job.before:  # more have a time than there are
+        return False
+    if job.counted > newest.total and not newest.exact:
         return True
     total = yield from sum_of_parts(job.prices, newest.total)
     if total is None:
         yield Certified(Certificate(Region(), 0, 0, 0, 0, facts.mode, "uncounted"))
         return False
-    return total > newest.total and not (yield from counts_to(total))
+    return total > newest.total and not (yield from counts_to(total, "desc"))

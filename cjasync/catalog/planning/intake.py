@@ -46,6 +46,7 @@ class Intake:
             if moment is not None or timed:
                 state.times_shown |= moment is not None
                 prices.count(state.price_bins, row.price)
+            state.unpriced |= row.price is None
             if row.category is not None and row.category not in self._categories:
                 self._categories.add(row.category)
                 state.categories.append(row.category)
@@ -61,7 +62,9 @@ class Intake:
             state.readable_ids = all(created_from_id(row.pid) is not None for row in rows)
             if answer.page_size is not None and 0 < answer.page_size < size:
                 raise _smaller(answer.page_size)
-        state.highest = max(state.highest, answer.total)
+        depth = ask.region.depth
+        state.highest[depth] = max(state.highest[depth], answer.total)
+        counted = max(state.highest[: depth + 1])
         if rows and answer.total <= 0 and NO_COUNT not in state.reasons:
             state.reasons.append(NO_COUNT)
         due = min(size, max(0, answer.total - (ask.page - 1) * size))
@@ -87,7 +90,7 @@ class Intake:
             era=state.era,
             error=error,
             seq=state.requests,
-            exact=not answer.total or answer.total < state.highest or answer.total <= state.facts.counts,
+            exact=not answer.total or answer.total < counted or answer.total <= state.facts.counts,
         )
 
     def settle(self, certified: Certified) -> None:

@@ -133,6 +133,7 @@ class Listing:
         self.joints: set[int] = set()  # pages between which and the next nothing fell
         self.keys: dict[int, int | None] = {}  # product -> create time
         self.moments: dict[int, list[int]] = {}  # page -> the create times that it shows, oldest first
+        self.priced = True  # do all rows show a price?
         self.lowest: int | None = None
         self.steady = True
         self.exact = True  # has the server counted further than each of these totals?
@@ -145,6 +146,7 @@ class Listing:
         """Note a reading of `page`; of its rows only the first `rows`, where it was read with a later end."""
         count = reply.total if total is None else total
         self.keys.update(zip(reply.keys[:rows], reply.times[:rows], strict=True))
+        self.priced = self.priced and None not in reply.prices[:rows]
         if shown := [moment for moment in reply.times[:rows] if moment is not None]:
             self.moments[page] = sorted(shown)
         self.steady = self.steady and self.lowest in (None, count)

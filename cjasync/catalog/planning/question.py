@@ -37,6 +37,13 @@ class Region(Struct, frozen=True, array_like=True):
         """Does it filter by time? (No such question returns products without a create time.)"""
         return self.start is not None or self.end is not None
 
+    @property
+    def depth(self) -> int:
+        """0 for everything, 1 for a stretch of time, 2 for what is cut by more."""
+        if self.price is not None or self.category is not None or self.inventory is not None:
+            return 2
+        return int(self.timed)
+
     def within(self, outer: Region) -> Region:
         """What both have in common. Times stand as given: bounds are tried out beyond `outer` too."""
         foreign = None not in (self.category, outer.category) and self.category != outer.category

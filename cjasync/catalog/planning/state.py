@@ -37,9 +37,11 @@ class State(Struct):
     held: products delivered whose window is not certified yet, with their create time, so that none comes twice.
     fading: those without a create time of the windows certified last: a neighbour may still show them.
     readable_ids: the ids on the first page all carry a create time. times_shown: some row showed its own.
-    price_bins: timed products per price bin. short: how often a question was answered with too few rows.
+    price_bins: timed products per price bin. unpriced: some row showed no price, so no ranges of prices show all.
+    short: how often a question was answered with too few rows.
     in_vain: answers since the last one that brought something new.
-    highest: the highest total that the server has given. untimed: products without a create time when it began;
+    highest: the highest totals that the server has given: of all, of a stretch of time, of what is cut by more than
+    time. In the smaller ones it may count further. untimed: products without a create time when it began;
     untimed_sure: the totals behind that held still. newest: the newest page, if it was read with the last window.
     front: the order that begins with products without a create time. hidden: how many there are at the end. sweep:
     whether to look for them.
@@ -58,11 +60,12 @@ class State(Struct):
     fading: list[list[int]] = field(default_factory=list)
     categories: list[str] = field(default_factory=list)
     price_bins: dict[int, int] = field(default_factory=dict)
+    unpriced: bool = False
     certificates: list[Certificate] = field(default_factory=list)
     short: dict[int, int] = field(default_factory=dict)
     before: int | None = None
     after: int | None = None
-    highest: int = 0
+    highest: list[int] = field(default_factory=lambda: [0, 0, 0])
     untimed: int | None = None
     untimed_sure: bool = False
     newest: Reply | None = None

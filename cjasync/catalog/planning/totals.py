@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cjasync.catalog.planning.cover import by_inventory, divide
 from cjasync.catalog.planning.listing import Ask, Steps
-from cjasync.catalog.planning.question import Facts, Region, Reply
+from cjasync.catalog.planning.question import Facts, Region, Reply, Sort
 
 SURE = 0.94  # of the products that a half should show: its share of the newest differs from that of a sample
 
@@ -43,21 +43,21 @@ def sum_of_parts(prices: Sequence[int], total: int) -> Steps:
     """
     for parts in (_halves(prices), by_inventory(Region())[0]):
         replies: list[Reply] = (yield [Ask(part, 1, "share") for part in parts]) if parts else []
-        if not replies or not all(reply.exact and not reply.error for reply in replies):
-            continue
         found = sum(reply.total for reply in replies)
-        if found < total:
+        exact = bool(replies) and all(reply.exact and not reply.error for reply in replies)
+        if exact and found < total:
             (whole,) = yield [Ask(Region(), 1, "share")]
             total = whole.total
-        if found >= total:
+        divided = any(abs(reply.total - total) > total / 10 for reply in replies)  # else the filter is not looked at
+        if (exact and found >= total) or (divided and found > total):
             return found
     return None
 
 
-def counts_to(total: int) -> Steps:
-    """Does the server say by now that so many are all, as parts of them add up to? Some may have come meanwhile."""
-    (newest,) = yield [Ask(Region(), 1, "tail", "desc")]
-    return newest.total >= total
+def counts_to(total: int, sort: Sort) -> Steps:
+    """Does the server say by now that so many are all, as other answers made it seem? Some may have come meanwhile."""
+    (page,) = yield [Ask(Region(), 1, "tail", sort)]
+    return page.total >= total
 
 
 def _halves(prices: Sequence[int]) -> list[Region]:
@@ -67,13 +67,14 @@ def _halves(prices: Sequence[int]) -> list[Region]:
 
 
 def _cut(prices: Sequence[int]) -> int | None:
-    """A price that divides these: between two of them, lest it matter whether a bound excludes what lies on it."""
+    """A price that divides these; no whole cent if it can be, lest it matter whether a bound excludes its number."""
     shown = sorted(max(0, price) for price in prices)  # no question can name a lower one
     lower = [price for price in shown if price < shown[-1]]
     if not lower:
         return None
     below = min(shown[(len(shown) - 1) // 2], lower[-1])
-    return (below + min(price for price in shown if price > below)) // 2
+    above = min(price for price in shown if price > below)
+    return max(below, min((below + above) // 20 * 10 + 4, above - 1))
 
 
 def _joined(halves: list[Reply]) -> Reply:

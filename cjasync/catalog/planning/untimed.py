@@ -25,8 +25,8 @@ class Hidden(Struct, frozen=True, tag="hidden"):
     """Find the products without a create time.
 
     count: how many there are; None where the server does not count so far. front: the order that begins with them.
-    bands: prices, and how many timed products they have. told_apart: rows with a create time show it. whole: how many
-    products there are of both kinds.
+    bands: prices, and how many timed products they have. told_apart: rows with a create time show it. priced: all
+    rows show a price. whole: how many products there are of both kinds.
     """
 
     count: int | None
@@ -34,7 +34,26 @@ class Hidden(Struct, frozen=True, tag="hidden"):
     front: Sort | None
     bands: tuple[tuple[Span, int], ...]
     told_apart: bool = True
+    priced: bool = True
     whole: int = 0
+
+
+class Sweep:
+    """What one search through all price bands has found."""
+
+    def __init__(self) -> None:
+        self.keys: set[int] = set()
+        self.requests = 0
+        self.certain = True  # was each band read to its end?
+        self.counted = 0  # products of both kinds
+        self.price: int | None = None  # of one of them
+
+    def covers(self, whole: int) -> Steps:
+        """Do the bands leave nothing out? They hold `whole` products, and a bound does not exclude its own number."""
+        if self.price is None or self.counted < whole:
+            return False
+        (there,) = yield [Ask(Region(price=(self.price, self.price)), 1, "hidden")]
+        return there.total > 0
 
 
 def front_of(page: Reply, sort: Sort) -> Sort | None:
@@ -84,27 +103,29 @@ def hidden(job: Hidden, facts: Facts, categories: Sequence[str]) -> Steps:
         if count is not None and len(keys) >= count and front.repairs < MAX_REPAIRS:
             yield Certified(Certificate(Region(), len(keys), len(keys), requests, 0, "hidden", "ordered"), keys)
             return
-    count, sure, last = job.count, True, 0
+    count, certain, last = job.count, True, 0
     proof: Proof = "none"
     for _ in range(SWEEPS):
         # Prices change, so products can slip from band to band. Proof is that as many turned up as there are; where
         # they cannot be counted, bands are swept until nothing new turns up.
-        found: set[int] = set()
+        sweep = Sweep()
         for n in range(0, len(job.bands), BANDS_AT_ONCE):
             some = job.bands[n : n + BANDS_AT_ONCE]
-            asked, certain = yield from _sweep(some, job, found, facts, categories)
-            requests, sure = requests + asked, sure and certain
-        keys |= found
-        if count is not None and len(found) != count:
+            yield from _sweep(some, job, sweep, facts, categories)
+        found, certain = len(sweep.keys), certain and sweep.certain
+        keys |= sweep.keys
+        requests += sweep.requests
+        if count is not None and found != count:
             (newest,) = yield [Ask(Region(), 1, "newest", "desc", burst=COUNT)]
             count = yield from count_untimed(job.end, newest, facts, count)
             requests += 1
-            if len(found) > count and not newest.exact:
+            if found > count and not newest.exact:
                 count = None
         if count is None and last == len(keys):
+            sure = certain and job.priced and (yield from sweep.covers(job.whole))
             proof = "ordered" if sure else "uncounted"
-        elif len(found) == count:
-            proof = "constant" if sure else "none"
+        elif found == count:
+            proof = "constant" if certain else "none"
         if proof != "none" or last == len(keys):
             break
         last = len(keys)
@@ -131,12 +152,9 @@ def _read_front(front: Listing, expected: int) -> Steps:
 
 
 def _sweep(
-    bands: Sequence[tuple[Span, int]], job: Hidden, found: set[int], facts: Facts, categories: Sequence[str]
+    bands: Sequence[tuple[Span, int]], job: Hidden, sweep: Sweep, facts: Facts, categories: Sequence[str]
 ) -> Steps:
-    """Look into some price bands, each from where those with a time should end.
-
-    Returns the questions it took, and whether each band was read to its end.
-    """
+    """Look into some price bands, each from where those with a time should end."""
     sort: Sort = job.front or "asc"
     regions = [Region(price=prices) for prices, _ in bands]
     starts = [1 if job.front else min(facts.reach, timed // facts.size + 1) for _, timed in bands]
@@ -145,7 +163,7 @@ def _sweep(
         Ask(region, page, "hidden", sort, burst=pages * len(bands))
         for region, page in zip(regions, starts, strict=True)
     ]
-    requests, certain = len(bands), True
+    sweep.requests += len(bands)
     if ignored([reply.total for reply in replies], job.whole):  # then they are all the same
         regions, starts, replies = [Region()], starts[:1], [msgspec.structs.replace(replies[0], exact=False)]
     for region, page, reply in zip(regions, starts, replies, strict=True):
@@ -156,15 +174,16 @@ def _sweep(
             read = (yield from _read_end(listing, reply, page, job.front)) if reply.exact and not reply.error else False
         except Outgrown:
             read = False
-        found.update(listing.untimed)
-        requests += max(0, listing.asked - 1)
+        sweep.keys.update(listing.untimed)
+        sweep.requests += max(0, listing.asked - 1)
+        sweep.counted += reply.total
+        sweep.price = next((price for price in seen_prices(reply) if price >= 0), sweep.price)
         if not read:
             cover = Cover(region, facts, categories)
             yield from cover.read(seen_prices(reply))
-            found.update(item for item, moment in cover.keys.items() if moment is None)
-            requests += cover.requests
-            certain = certain and cover.certified().certificate.proven
-    return requests, certain
+            sweep.keys.update(item for item, moment in cover.keys.items() if moment is None)
+            sweep.requests += cover.requests
+            sweep.certain = sweep.certain and cover.certified().certificate.proven
 
 
 def _read_end(listing: Listing, reply: Reply, page: int, front: Sort | None) -> Steps:

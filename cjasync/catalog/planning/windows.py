@@ -176,7 +176,8 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     if halved or not top or listing.total > top * facts.size:
         newest = yield from newest_page(prices, max(1, top))
         yield Learn({"newest": newest})
-        if listing.end_with(newest, whole=not prices) and not top and job.start is not None:
+        complete = listing.end_with(newest, whole=not prices) and (not prices or len(listing.keys) >= job.rows)
+        if complete and not top and job.start is not None:
             moments = [moment for moment in newest.times if moment is not None]
             if moments[-1] < job.start <= moments[0]:
                 listing.take(1, newest, 0, len(listing.keys))
