@@ -23,6 +23,8 @@ from cjasync.catalog.sinks.converter import PageConverter
 from cjasync.catalog.sinks.upserting import UpsertingSink
 from cjasync.models._model import Model
 
+_INTS: Mapping[bool | None, int | None] = {False: 0, True: 1, None: None}
+
 
 class SqliteSink(UpsertingSink):
     """`.sqlite`."""
@@ -43,7 +45,7 @@ class SqliteSink(UpsertingSink):
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
-        self._convert = PageConverter(layout, _number, {**TO_TEXT, "time": _sortable})
+        self._convert = PageConverter(layout, _number, {**TO_TEXT, "time": _sortable, "bool": _as_ints})
         cells = "?" * (len(layout.columns) + 1)
         self._insertion = "INSERT INTO products VALUES ($cells, NULL)".replace("$cells", ", ".join(cells))
 
@@ -113,6 +115,11 @@ def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
 
 def _sortable(column: Sequence[datetime | None]) -> Sequence[str | None]:
     return [text if text is None or text[19] == "." else f"{text[:19]}.000000{text[19:]}" for text in iso_texts(column)]
+
+
+def _as_ints(column: Sequence[bool | None]) -> Sequence[int | None]:
+    # What is exactly an int goes to SQLite as it is; for a bool, sqlite3 looks for an adapter, four times as long.
+    return list(map(_INTS.__getitem__, column))
 
 
 def _number(number: Decimal) -> int | float | bytes:
