@@ -280,6 +280,17 @@ def test_a_second_walk_cuts_at_full_pages() -> None:
     assert windows([certificate], FACTS, None, 500) == ((None, 120, 30), (121, 500, 29))
 
 
+def test_a_second_walk_cuts_at_no_moment_that_servers_may_read_in_two_ways() -> None:
+    noon = 1_615_780_800  # 12:00:00 in China
+    found = ((noon - 1, 10), (noon, 20), (noon + 1800, 25), (noon + 3600, 30), (noon + 3601, 40))
+    certificate = Certificate(Region(None, noon + 9000), 50, 50, 5, 0, "seek", "constant", found)
+    narrow = Facts(size=10, window=20)
+    begins = [start for start, _, _ in windows([certificate], narrow, None, noon + 90_000)]
+    assert begins == [None, noon - 1, noon + 3601]
+    known = Facts(size=10, window=20, noon=True)  # then it is one unit, and no mark lies inside
+    assert len(windows([certificate], known, None, noon + 90_000)) > 3
+
+
 def test_marks_lie_in_every_eighth_of_a_page_of_the_whole_walk() -> None:
     times = [5 * n for n in range(30)]
     facts = Facts(size=16, window=80)

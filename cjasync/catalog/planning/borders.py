@@ -60,7 +60,11 @@ def windows(
     cuts += [
         (moment, rows)
         for moment, rows in _marks(certificates)
-        if rows and (start is None or moment > start) and moment <= end
+        if rows
+        and (start is None or moment > start)
+        and moment <= end
+        and not facts.at_lunch(moment)
+        and not facts.at_lunch(moment - 1)  # where only some servers cut there
     ]
     most = max(1, facts.reach * facts.size - facts.size // 2)
     # A window takes a page more than its rows need where it ends further before a border of full pages than it began.
