@@ -235,7 +235,10 @@ class Settings(Struct, frozen=True, kw_only=True):
                 raise ConfigError(f"{where} must be text")
             match key:
                 case "plan":
-                    settings[key] = Plan.named(value)
+                    try:
+                        settings[key] = Plan.named(value)
+                    except ConfigError as error:
+                        raise ConfigError(f"{where}: {error}") from None
                 case "quota_url":
                     settings["quota"] = value
                 case "api_key" | "access_token" | "base_url":

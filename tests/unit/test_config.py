@@ -290,7 +290,7 @@ def test_the_profile_file_of_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (b"\xff", "cannot be read"),
         ("[shop]\nplan = 5\n", "profile 'shop': plan must be text"),
         ("[shop]\ncolour = 'red'\n", "profile 'shop': colour: there is no such setting"),
-        ("[shop]\nplan = 'gold'\n", "unknown plan"),
+        ("[shop]\nplan = 'gold'\n", "profile 'shop': plan: unknown plan 'gold'"),
         (
             "[shop]\ndaily_calls = 'x'\n",
             "profile 'shop': daily_calls: expected a whole number above 0, or none; not 'x'",
