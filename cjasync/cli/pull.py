@@ -51,7 +51,9 @@ async def pull(
     ] = False,
     with_: Annotated[
         Literal["query", "stock"] | None,
-        typer.Option("--with", help="Ask about each product too (10 points each), into FILE.query or FILE.stock."),
+        typer.Option(
+            "--with", help="Ask about each product too (10 points each): p.csv and p.query.csv, or p.stock.csv."
+        ),
     ] = None,
     **given: Any,
 ) -> int | None:
