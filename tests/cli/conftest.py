@@ -56,6 +56,13 @@ def cj():
         yield sandbox
 
 
+@pytest.fixture
+def new_cj():
+    """One where nobody has logged in within five minutes."""
+    with sandbox_process(products=1) as sandbox:
+        yield sandbox
+
+
 @pytest.fixture(scope="session")
 def big_cj():
     """More products than a question to listV2 shows."""
