@@ -10,6 +10,7 @@ from cjasync.cli.options import Common
 from cjasync.cli.running import note, print_json
 from cjasync.cli.tables import table_of
 from cjasync.cli.words import safe
+from cjasync.errors import ConfigError
 
 
 async def search(
@@ -22,8 +23,10 @@ async def search(
 
     Best match first: one page of product/listV2, 50 points.
     """
+    if not (text := " ".join(words).strip()):
+        raise ConfigError("no words to search for: cjasync search WORDS")
     async with common.client() as cj:
-        page = await cj.products.list_v2(key_word=" ".join(words), size=limit, country_code=country)
+        page = await cj.products.list_v2(key_word=text, size=limit, country_code=country)
     if common.json:
         from cjasync.catalog.sinks.columns import plain
 

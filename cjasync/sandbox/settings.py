@@ -14,6 +14,9 @@ from cjasync.sandbox.churn import Churn
 Envelope = Literal["both", "result", "success", "zero"]
 """Success on the wire: `both` (code 200, result, success), `result` only, `success` only, `zero` (code 0, success)."""
 
+MOST_PRODUCTS = 20_000_000  # some ten gigabytes of memory
+LONGEST_WAY = 3600
+
 
 class Settings(Struct, frozen=True, kw_only=True):
     """Everything about a sandbox that can be written down, so that another process can make the same one.
@@ -81,7 +84,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     refresh_revokes: bool = True
 
     def __post_init__(self) -> None:
-        if self.products < 0:
-            raise ConfigError(f"products must be 0 or more, not {self.products}")
+        if not 0 <= self.products <= MOST_PRODUCTS:
+            raise ConfigError(f"products must be 0 to {MOST_PRODUCTS:,}, not {self.products:,}")
+        if not 0 <= self.latency <= LONGEST_WAY:
+            raise ConfigError(f"latency must be 0 to {LONGEST_WAY} seconds, not {self.latency}")
         if not 0 <= self.jitter <= self.latency:
             raise ConfigError(f"jitter must be from 0 to latency seconds, not {self.jitter} of {self.latency}")

@@ -72,6 +72,12 @@ def test_what_typer_refuses_ends_with_2(cjasync, arguments):
     assert "Usage: cjasync" in result.stderr
 
 
+def test_a_search_for_nothing_is_told_in_words(cjasync):
+    result = cjasync("search", " ")
+    assert result.exit_code == 2
+    assert "no words to search for" in result.stderr
+
+
 def test_an_unknown_choice_is_told_without_the_checkers_own_words(cjasync):
     result = cjasync("pull", "--out", "p.csv", "--with", "foo", env={"COLUMNS": "120"})
     assert result.exit_code == 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 from decimal import Decimal
 
@@ -150,6 +151,10 @@ async def test_an_address_that_is_taken_says_so():
 def test_settings_that_cannot_be():
     with pytest.raises(ConfigError, match="products"):
         Sandbox(products=-1)
+    with pytest.raises(ConfigError, match="products must be 0 to 20,000,000, not 99,999,999,999"):
+        Sandbox(products=99_999_999_999)
+    with pytest.raises(ConfigError, match="latency must be 0 to 3600 seconds, not inf"):
+        Sandbox(products=1, latency=math.inf)
     with pytest.raises(ConfigError, match="jitter"):
         Sandbox(products=1, latency=0.1, jitter=0.2)
     with pytest.raises(TypeError, match="produkts"):
