@@ -48,7 +48,7 @@ class Inlet(asyncio.BufferedProtocol):
         self._asked: asyncio.Future[Arrival] | None = None
         self._arrival: Arrival | None = None
         self._most = 0
-        # Of the body that is under way: where it begins and ends in the memory, and how far that is filled.
+        # Of the body that is under way: where it begins and ends in the memory; and how far that is filled.
         self._begin = self._end = self._filled = 0
 
     @classmethod
@@ -66,6 +66,7 @@ class Inlet(asyncio.BufferedProtocol):
             self._memory = bytearray(_SMALLEST)
         self._most = most
         self._arrival = None
+        self._filled = 0
         self._asked = asked = self._loop.create_future()
         self._handler.set_response_params(read_until_eof=True)
         self._handler.transport.write(request)
@@ -146,11 +147,12 @@ class Inlet(asyncio.BufferedProtocol):
     def _finish(self) -> None:
         arrival = self._arrival
         assert arrival is not None, "there is no body without a head"
-        if self._filled > self._end or self._filled == len(self._memory):
-            self._handler.force_close()  # more came than was promised, or may be about to
         arrival.body = memoryview(self._memory)[self._begin : self._end]
         arrival.stream.feed_eof()
-        self._begin = self._end = self._filled = 0
+        if self._filled > self._end or self._filled == len(self._memory):
+            self._handler.force_close()  # more came than was promised, or may be about to, even before this is read
+            self._memory, self._filled = bytearray(_SMALLEST), 0
+        self._begin = self._end = 0
         self._tell(arrival)
 
     def _tell(self, arrival: Arrival) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 import pytest
+from loops import Kind, run_clean
 from speaking import Speaking, said
 
 from cjasync import BadResponseError, CJClient, Plan
@@ -86,6 +87,23 @@ async def test_bytes_beyond_the_promised_ones_are_no_part_of_the_next_answer(siz
         for _ in range(8):
             (category,) = await cj.categories.get()
             assert category.category_first_name == "Toys"
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("size", [MEMORY - 42, 70_000, 200_000])
+def test_bytes_beyond_the_promised_ones_spoil_no_answer_that_waits_to_be_read(kind: Kind, size: int) -> None:
+    """uvloop reads on at once where a whole memory was filled, before anybody has looked at what is there."""
+
+    async def main() -> None:
+        async with (
+            Speaking(padded(TOYS, size) + padded(PETS, 400_000)) as server,
+            client(server.base_url) as cj,
+        ):
+            for _ in range(8):
+                (category,) = await cj.categories.get()
+                assert category.category_first_name == "Toys"
+
+    run_clean(main(), kind)
 
 
 async def test_an_answer_that_ends_before_its_length_says_how_much_came() -> None:
