@@ -32,7 +32,8 @@ from cjasync.catalog.planning.untimed import Hidden
 
 DEFAULT_WINDOW = 10_000  # where the server sets no limit: larger windows gain nothing and hold bursts open longer
 EAST = 14 * 3600  # no clock is further ahead of UTC
-FOUND = frozenset({"checked", "checked_start", "capped", "counts", "window"})  # what strategies find out of `Facts`
+# What strategies find out of `Facts`.
+FOUND = frozenset({"checked", "checked_end", "checked_start", "capped", "counts", "window"})
 IN_VAIN = 1000  # questions in a row, and half of all: more than any search takes that has something to find
 SLACK = 60  # seconds that the server's clock may be ahead of ours
 

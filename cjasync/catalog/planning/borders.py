@@ -36,7 +36,8 @@ class Settled:
 def marks(times: list[int], facts: Facts, rank: int) -> tuple[tuple[int, int], ...]:
     """The last moment in each eighth of a page of the walk at which a window could end, and the rows before.
 
-    rank: products of the walk before these. The rows are counted from here.
+    A window ends in a second of products only where bounds are known to include theirs. rank: products of the walk
+    before these. The rows are counted from here.
     """
     ordered = sorted(times)
     found: dict[int, int] = {}
@@ -44,7 +45,8 @@ def marks(times: list[int], facts: Facts, rank: int) -> tuple[tuple[int, int], .
     for border in (page + n * facts.size // SHARES for page in pages for n in range(1, SHARES + 1)):
         if 0 < border < len(ordered):
             moment = facts.unit(ordered[border])[0]
-            if before := bisect_left(ordered, moment):
+            before = bisect_left(ordered, moment)
+            if before and (facts.checked_end or ordered[before - 1] < moment - 1):
                 found[moment] = before
     return tuple(found.items())
 

@@ -74,7 +74,7 @@ def calibrate(moments: Iterable[int], facts: Facts) -> Steps:
             (reply,) = yield [Ask(Region(end=sure + 1), 1, "bounds", "desc")]
             if sure in reply.times:
                 raise Learnt({"before": True}, "createTimeTo excludes its own second")
-    yield Learn({"checked": True, "checked_start": True})
+    yield Learn({"checked": True, "checked_end": True, "checked_start": True})
 
 
 def _check_lunch(moments: list[int], facts: Facts) -> Steps:

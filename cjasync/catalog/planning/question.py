@@ -139,6 +139,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     size: rows per page. window: rows that one question reaches. zone: seconds that the filter's clock is ahead of UTC.
     after, before: the bounds exclude their own second. noon: 12:xx in a bound is read as 00:xx (pattern `hh`).
     checked: a closed window held exactly the rows that the open one had announced: upper bounds are understood.
+    checked_end: and a product was created in its last second: they include their own.
     checked_start: a window began with the product that had cut the one before: so are lower bounds.
     capped: the server stops counting somewhere above a window, so what is left is not known.
     counts: the server has been seen to count at least that far.
@@ -152,6 +153,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     before: bool = False
     noon: bool = False
     checked: bool = False
+    checked_end: bool = False
     checked_start: bool = False
     capped: bool = False
     counts: int = 0

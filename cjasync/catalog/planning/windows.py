@@ -257,12 +257,13 @@ def _close(closed: Listing, top: int, job: Range, moments: list[int], facts: Fac
     if top - 1 in closed.totals:
         count = closed.totals[top - 1][0]
         # Fewer than announced may be gone, or cut off by a bound that means something else: where that would show.
-        told = facts.at_lunch(closed.region.end) or closed.region.end in moments
+        lunch, shown = facts.at_lunch(closed.region.end), closed.region.end in moments
+        told = lunch or shown
         doubtful = count < below if told else count < (top - 1) * facts.size
         if doubtful or (count != below and not facts.checked):
             yield from calibrate((moments[-1], *moments), facts)
-        elif not facts.checked and not facts.at_lunch(closed.region.end):
-            yield Learn({"checked": True})
+        elif count == below and not lunch and not (facts.checked and (facts.checked_end or not shown)):
+            yield Learn({"checked": True, "checked_end": facts.checked_end or shown})
     yield from settle(closed, top, facts, categories, job.start if job.seen_start else None)
 
 
