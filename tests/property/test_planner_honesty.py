@@ -7,8 +7,9 @@ that a first page which is not full holds all there is.)
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
@@ -88,11 +89,27 @@ class Case:
         if name == "cap":
             self.server["beyond"] = dice.random() < 0.5
 
-    def walk(self) -> Walk:
+    def walks(self) -> Iterator[Walk]:
+        """One after the other, each beginning with what the one before found out."""
         products = catalogue(**self.products)
         server = Server(products, **self.server)
-        planner = Planner.start(now=START, page_size=self.size, window=self.told)
-        return walk(planner, server, products, most=30_000, **self.how)
+        known: dict[str, Any] = {}
+        while True:
+            planner = Planner.start(now=int(server.now), page_size=self.size, window=self.told, **known)
+            result = walk(planner, server, products, most=30_000, **self.how)
+            yield result
+            known = {"facts": result.report.facts, "earlier": result.report.certificates}
+
+    def check(self, result: Walk) -> None:
+        """Nothing missed is called proved; where the server behaves, nothing is missed."""
+        report = result.report
+        if result.missed:
+            assert not report.proved
+            assert report.reasons
+        if self.server.keys() <= BEHAVED | BOUNDS and "churn" not in self.products:
+            assert not result.missed
+            assert result.doubled == 0
+            assert report.proved, report.reasons
 
 
 @settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
@@ -100,15 +117,16 @@ class Case:
 @example(Case(921722))  # an upper bound excludes its second where page by page is gone through from the start
 @given(st.integers(0, 10**9).map(Case))
 def test_what_is_missed_is_never_called_proved(case: Case) -> None:
-    result = case.walk()
-    report = result.report
-    if result.missed:
-        assert not report.proved
-        assert report.reasons
-    if case.server.keys() <= BEHAVED | BOUNDS and "churn" not in case.products:
-        assert not result.missed
-        assert result.doubled == 0
-        assert report.proved, report.reasons
+    case.check(next(case.walks()))
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@example(Case(1806))  # a border of the first walk lies in a second of products, which no upper bound had been tried on
+@example(Case(60746))  # the filter's clock is 5 hours off, and no product lies so near to a border of the first walk
+@given(st.integers(0, 10**9).map(Case))
+def test_nor_in_a_second_walk(case: Case) -> None:
+    for result in islice(case.walks(), 2):
+        case.check(result)
 
 
 def walk_where_counting_stops(case: Case, capped: str, prices: str, *, strict: bool) -> Walk:

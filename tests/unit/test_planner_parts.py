@@ -291,9 +291,17 @@ def test_a_second_walk_cuts_at_no_moment_that_servers_may_read_in_two_ways() -> 
     assert len(windows([certificate], known, None, noon + 90_000)) > 3
 
 
+def test_no_window_ends_in_a_second_of_products_before_a_bound_is_seen_to_include_it() -> None:
+    times = [100, 200, 201, 201, 300, 400, 401, 500, 600, 601]
+    found = dict(marks(times, Facts(size=8, window=80), 0))
+    assert found == {200: 1, 300: 4, 400: 5, 500: 7, 600: 8}
+    found = dict(marks(times, Facts(size=8, window=80, checked_end=True), 0))
+    assert found == {200: 1, 201: 2, 300: 4, 400: 5, 401: 6, 500: 7, 600: 8, 601: 9}
+
+
 def test_marks_lie_in_every_eighth_of_a_page_of_the_whole_walk() -> None:
     times = [5 * n for n in range(30)]
-    facts = Facts(size=16, window=80)
+    facts = Facts(size=16, window=80, checked_end=True)
     assert marks(times, facts, rank=0) == tuple((5 * n, n) for n in range(2, 30, 2))
     assert marks(times, facts, rank=93) == tuple((5 * n, n) for n in range(1, 30, 2))
     assert marks([*range(8), *[8] * 7, 9, 10], facts, rank=0) == ((2, 2), (4, 4), (6, 6), (8, 8), (10, 16))

@@ -41,7 +41,8 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     spine, top = yield from _last_page(whole, job, facts, first)
     if spine.exact and spine.total <= top * facts.size:
         _take_heads(whole, heads, top, spine.total)
-        yield from settle(whole, top, facts, categories, job.start if job.seen_start else None)
+        known = 0 if job.last else job.rows
+        yield from settle(whole, top, facts, categories, job.start if job.seen_start else None, known)
         return
     moments = known_times(spine)
     if not moments:
@@ -278,8 +279,13 @@ def _skippable(job: Range, era: int, facts: Facts) -> int:
     return pages if spare >= SPARE and job.known_era == era else pages - 1
 
 
-def settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None) -> Steps:
-    """Read the rest, certify; where numbered pages do not suffice, go through the region page by page."""
+def settle(
+    listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None, known: int = 0
+) -> Steps:
+    """Read the rest, certify; where numbered pages do not suffice, go through the region page by page.
+
+    known: products that an earlier walk has found there. Fewer may be gone, or cut off by an end that was never tried.
+    """
     region = listing.region
     try:
         yield from listing.finish(top)
@@ -298,6 +304,8 @@ def settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], 
         elif not facts.checked_start and not facts.at_lunch(seen_start):
             yield Learn({"checked_start": True})
     yield from check_inside(listing.times, region, facts)
+    if (listing.lowest or 0) < known and not facts.checked_end:
+        yield from calibrate(sorted(listing.times)[: facts.size], facts)
     if not listing.in_order:
         raise Breach(unsorted(facts), "pages do not go from old to new")
     if listing.proof != "none":
