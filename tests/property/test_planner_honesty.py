@@ -122,6 +122,7 @@ def test_what_is_missed_is_never_called_proved(case: Case) -> None:
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @example(Case(1806))  # a border of the first walk lies in a second of products, which no upper bound had been tried on
+@example(Case(201349))  # a lower bound excludes its second, and the first walk asked for none
 @example(Case(60746))  # the filter's clock is 5 hours off, and no product lies so near to a border of the first walk
 @given(st.integers(0, 10**9).map(Case))
 def test_nor_in_a_second_walk(case: Case) -> None:

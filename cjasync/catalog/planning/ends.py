@@ -64,9 +64,11 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
     if any(later < earlier for earlier, later in pairwise(shown)):
         yield Spawn(Range(job.start, job.end, head.total, last=True))
         raise Breach("plain", "the server does not sort by create time, oldest first")
-    yield Spawn(Range(begin, until, rows, head=head, walk_end=job.end, last=until == job.end))
+    found = rows if job.borders else 0
+    yield Spawn(Range(begin, until, rows, head=head, walk_end=job.end, found=found, last=until == job.end))
     for start, end, expected in job.borders[1:]:
-        yield Spawn(Range(start, end, expected, rank=rows, last=end == job.end, prices=tuple(seen_prices(head))))
+        last, some = end == job.end, tuple(seen_prices(head))
+        yield Spawn(Range(start, end, expected, found=expected, rank=rows, last=last, prices=some))
         rows += expected
 
 

@@ -41,7 +41,8 @@ class Range(Struct, frozen=True, tag="range"):
     density: rows per second before `start`, for the modes that have to guess where a window ends.
     seen_start: a product was certainly created at `start`.
     head: the first page of all products, for the window that begins with it. walk_end: where the walk ends, then.
-    rank: about so many products were created before `start`. last: the walk ends with it. prices: of some before it.
+    found: products that an earlier walk found there. rank: about so many were created before `start`.
+    last: the walk ends with it. prices: of some before it.
     """
 
     start: int | None
@@ -53,6 +54,7 @@ class Range(Struct, frozen=True, tag="range"):
     seen_start: bool = False
     head: Reply | None = None
     walk_end: int | None = None
+    found: int = 0
     rank: int = 0
     last: bool = False
     prices: tuple[int, ...] = ()

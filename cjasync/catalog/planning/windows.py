@@ -41,8 +41,7 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     spine, top = yield from _last_page(whole, job, facts, first)
     if spine.exact and spine.total <= top * facts.size:
         _take_heads(whole, heads, top, spine.total)
-        known = 0 if job.last else job.rows
-        yield from settle(whole, top, facts, categories, job.start if job.seen_start else None, known)
+        yield from settle(whole, top, facts, categories, job.start if job.seen_start else None, job.found)
         return
     moments = known_times(spine)
     if not moments:
@@ -185,7 +184,8 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     if not listing.totals:
         return False, None
     # Without a page of its own, the window's start was asked for nowhere.
-    yield from settle(listing, max(1, top), facts, categories, job.start if job.seen_start and top else None)
+    seen_start = job.start if job.seen_start and top else None
+    yield from settle(listing, max(1, top), facts, categories, seen_start, job.found)
     return True, None
 
 
@@ -280,11 +280,11 @@ def _skippable(job: Range, era: int, facts: Facts) -> int:
 
 
 def settle(
-    listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None, known: int = 0
+    listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None, found: int = 0
 ) -> Steps:
     """Read the rest, certify; where numbered pages do not suffice, go through the region page by page.
 
-    known: products that an earlier walk has found there. Fewer may be gone, or cut off by an end that was never tried.
+    found: products that an earlier walk found there. Fewer may be gone, or cut off by a bound that was never tried.
     """
     region = listing.region
     try:
@@ -304,7 +304,7 @@ def settle(
         elif not facts.checked_start and not facts.at_lunch(seen_start):
             yield Learn({"checked_start": True})
     yield from check_inside(listing.times, region, facts)
-    if (listing.lowest or 0) < known and not facts.checked_end:
+    if (listing.lowest or 0) < found and not (facts.checked_start and facts.checked_end):
         yield from calibrate(sorted(listing.times)[: facts.size], facts)
     if not listing.in_order:
         raise Breach(unsorted(facts), "pages do not go from old to new")
