@@ -165,7 +165,8 @@ class Planner:
         """Begin jobs while there is room: one window until its bounds are understood, then two or more.
 
         Beside one that is nearly over another begins: a late answer must not keep the next window's spine from being
-        asked for while there still are pages to read.
+        asked for while there still are pages to read. Not before a window's start has been seen to hold what it should:
+        where it does not, all open windows are read in vain.
         """
         state = self._state
         while True:
@@ -174,7 +175,8 @@ class Planner:
             room = state.open_windows if state.facts.checked or state.facts.mode not in ("seek", "keyset") else 1
             waiting = next((task for task in state.tasks if task.facts is None), None)
             windows = [run for run in self._runs.values() if isinstance(run.task.job, Range)]
-            begun = max(sum(not run.nearly_over for run in windows), len(windows) - 1)
+            late = state.facts.checked_start and any(run.nearly_over for run in windows)
+            begun = len(windows) - late
             if waiting is None or (isinstance(waiting.job, Range | Unit) and begun >= room):
                 return
             waiting.facts, waiting.categories = state.facts, len(state.categories)

@@ -253,6 +253,14 @@ def test_times_are_read_from_ids_where_rows_hide_them() -> None:
     assert result.report.modes == {"seek": result.report.windows}
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_bounds_that_exclude_a_windows_start_are_found_out_with_two_windows_open_and_no_third(seed: int) -> None:
+    """All that are open then have been read in vain."""
+    result = go(catalogue(FEW, "uniform"), window=1000, after=True, seed=seed)
+    nothing_lost(result)
+    assert result.report.requests <= FEW / 200 + 18
+
+
 @pytest.mark.parametrize("one_price", [False, True])
 def test_a_second_larger_than_a_window_is_cut_by_other_filters(one_price: bool) -> None:
     products = catalogue(FEW, "onesecond", one_price=one_price)
