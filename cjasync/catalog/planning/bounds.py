@@ -17,6 +17,7 @@ WITNESSES = 2  # moments that are tried before anything is concluded
 QUARTER = 900  # every zone on earth is a multiple of a quarter of an hour
 WIDEST = 14 * 4  # and at most 14 hours from UTC
 FAR = 30 * 86400
+UNDERSTOOD = {"checked": True, "checked_end": True, "checked_start": True}
 NOON = "12:xx in a bound is read as 00:xx"
 
 
@@ -74,7 +75,19 @@ def calibrate(moments: Iterable[int], facts: Facts) -> Steps:
             (reply,) = yield [Ask(Region(end=sure + 1), 1, "bounds", "desc")]
             if sure in reply.times:
                 raise Learnt({"before": True}, "createTimeTo excludes its own second")
-    yield Learn({"checked": True, "checked_end": True, "checked_start": True})
+    yield Learn(UNDERSTOOD)
+
+
+def try_second(moments: Sequence[int], facts: Facts) -> Steps:
+    """Ask for one second in which a product was created: if it comes, both bounds are understood, else `calibrate`."""
+    for moment in moments:
+        if facts.unit(moment) == (moment, moment) and not facts.at_lunch(moment):
+            (reply,) = yield [Ask(Region(moment, moment), 1, "bounds")]
+            if set(reply.times) != {moment}:
+                yield from calibrate(moments, facts)
+            else:
+                yield Learn(UNDERSTOOD)
+            return
 
 
 def _check_lunch(moments: list[int], facts: Facts) -> Steps:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from cjasync.catalog.planning.bounds import calibrate, check_inside, check_rows, unsorted
+from cjasync.catalog.planning.bounds import calibrate, check_inside, check_rows, try_second, unsorted
 from cjasync.catalog.planning.cover import Cover, seen_prices
 from cjasync.catalog.planning.keyset import chain, known_times
 from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
@@ -305,7 +305,7 @@ def settle(
             yield Learn({"checked_start": True})
     yield from check_inside(listing.times, region, facts)
     if (listing.lowest or 0) < found and not (facts.checked_start and facts.checked_end):
-        yield from calibrate(sorted(listing.times)[: facts.size], facts)
+        yield from try_second(sorted(listing.times)[: facts.size], facts)
     if not listing.in_order:
         raise Breach(unsorted(facts), "pages do not go from old to new")
     if listing.proof != "none":
