@@ -150,6 +150,7 @@ def walk_where_counting_stops(case: Case, capped: str, prices: str, *, strict: b
 @example(Case(843), "every question", "some unknown", False)
 @example(Case(790), "any price", "beyond a million", False)  # ranges of prices are counted further than anything else
 @example(Case(584), "any price", "two", True)
+@example(Case(683), "every question", "two", True)  # a page holds more than the total of all, to which stocks add up
 @given(st.integers(0, 10**9).map(Case), st.sampled_from([*CAPPED]), st.sampled_from([*PRICES]), st.booleans())
 def test_nor_where_counting_stops_at_what_has_a_time(case: Case, capped: str, prices: str, strict: bool) -> None:
     result = walk_where_counting_stops(case, capped, prices, strict=strict)

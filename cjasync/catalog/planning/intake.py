@@ -79,6 +79,7 @@ class Intake:
             else:
                 state.reasons.append(f"page {ask.page} of a window had {len(rows)} rows where the total promises {due}")
         if len(rows) > due and error is None and state.facts.mode == "seek":
+            state.facts = replace(state.facts, capped=True)
             raise Breach("keyset", f"the total says {answer.total}, and the pages hold more")
         if error is not None:
             self._refused(ask.page, size)
