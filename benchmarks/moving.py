@@ -38,7 +38,6 @@ CHURN = {
     "x10": Churn(seconds_per_call=2.0).times(10),
     "x50": Churn(seconds_per_call=2.0).times(50),
 }
-RATES = (1, 10)
 SMALL_PAGE = 20  # rows, so that many pages cost little
 UNKNOWN = Plan().jitter
 
@@ -49,6 +48,7 @@ class Delays(NamedTuple):
     way: Callable[[random.Random], float]
     processing: Callable[[random.Random], float] | None = None
     jitter: float = UNKNOWN
+    rates: tuple[int, ...] = (1, 10)
 
 
 def _short(dice: random.Random) -> float:
@@ -63,8 +63,8 @@ def _worked_on(dice: random.Random) -> float:
 STATED = "20-25 ms, CJ works 0.6 s, one in 20 over 1.4 s; jitter=0.01"
 DELAYS = {
     "150 ms": Delays(lambda _: 0.15),
-    "150 ms, one in 20 messages 900 ms": Delays(lambda dice: 0.9 if dice.random() < 0.05 else 0.15),
-    "20-25 ms, CJ works 0.6 s, one in 20 over 1.4 s": Delays(_short, _worked_on),
+    "150 ms, one in 20 messages 900 ms": Delays(lambda dice: 0.9 if dice.random() < 0.05 else 0.15, rates=(1,)),
+    "20-25 ms, CJ works 0.6 s, one in 20 over 1.4 s": Delays(_short, _worked_on, rates=(1,)),
     STATED: Delays(_short, _worked_on, 0.01),
 }
 FREE = {"qps": None, "ip_qps": None, "accounts_per_ip": None, "daily_calls": None, "daily_points": None}
@@ -184,8 +184,8 @@ def _report_rates(found: Findings, least_seconds: int) -> None:
     jobs = [
         # Twice as long where it is judged: finding out how the server reads its bounds takes some three seconds.
         (rate, rate * least_seconds * (1 + (delays == STATED)), delays)
-        for delays in DELAYS
-        for rate in RATES
+        for delays, how in DELAYS.items()
+        for rate in how.rates
     ]
     with ThreadPoolExecutor(2) as pool:  # time is virtual
         told = pool.map(lambda job: in_fresh_process(at_rate, *job, core=None), jobs)

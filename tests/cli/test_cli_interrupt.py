@@ -16,7 +16,7 @@ from cjasync.models.product import ListedProduct
 from tests.sink_rows import seen_by_the_usual_tool
 
 PATIENCE = 30
-SLOW = ["--qps", "4"]
+SLOW = ["--qps", "5"]
 
 
 def until(condition, process):

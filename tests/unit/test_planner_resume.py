@@ -45,7 +45,7 @@ def recorded(shape: str) -> tuple[Planner, list[tuple[int, Answer]], list[bytes]
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_older_checkpoint_and_the_answers_since_make_the_same_walk(shape: str) -> None:
     planner, answers, states = recorded(shape)
-    for at in range(0, len(answers), 7):
+    for at in range(0, len(answers), 11):
         again = Planner.from_bytes(states[at])
         for number, answer in answers[at : at + 20]:
             again.feed(number, answer)
