@@ -16,7 +16,7 @@ from cjasync.models.product import ListedProduct
 from tests.sink_rows import seen_by_the_usual_tool
 
 PATIENCE = 30
-SLOW = ["--qps", "5"]
+SLOW = ["--qps", "2"]
 
 
 def until(condition, process):
