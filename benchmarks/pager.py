@@ -261,7 +261,8 @@ def _report_shares(found: Findings, told: dict[str, dict[str, list[float]]]) -> 
     found.figures["share"] = Figure(round(min(steady), 4))
     slow = told["5 % take 1.8 s"]
     found.figures["share_slow"] = Figure(round(min(slow[OURS]), 4))
-    found.figures["share_whole"] = Figure(round(min(told["always 300 ms"][STATED]), 4))
+    for figure, whole in (("share_whole", WHOLE), ("share_stated", STATED)):
+        found.figures[figure] = Figure(round(min(told["always 300 ms"][whole]), 4))
     fast = [(n, rate) for n, rate in enumerate(RATES) if rate >= 6]
     bars = [Bar(f"{way}, {rate}/s", round(slow[way][n], 3), way == OURS) for n, rate in fast for way in slow]
     found.charts.append(Chart("Share of the fastest possible when 5 % of the answers take 1.8 s", "x", bars, 0.97))

@@ -1,4 +1,4 @@
-"""A soak: 30,000 requests, one in twenty of them spoilt in some way, while calls are cancelled all the time.
+"""A soak: 100,000 requests, one in twenty of them spoilt in some way, while calls are cancelled all the time.
 
 Walkers read the whole catalogue again and again. Whatever cuts one short, a cancellation or an error, it goes on at the
 pager's cursor, and every pass must have brought each row exactly once. Writers make requests that must be carried out
@@ -57,7 +57,7 @@ class Soaked(Struct):
 
 
 @question("What is lost, doubled or leaked when one request in twenty goes wrong and calls are cancelled all the time?")
-def run(requests: int = 30_000, seconds: float = 330.0) -> Findings:
+def run(requests: int = 100_000, seconds: float = 330.0) -> Findings:
     """requests: to make. seconds: the most it may take; fewer requests were made then."""
     soaked = msgspec.convert(in_fresh_process(soak, requests, seconds), Soaked)
     return _report(soaked)

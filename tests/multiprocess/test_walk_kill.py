@@ -45,7 +45,7 @@ async def pull(sandbox: Sandbox, file: Path, kill_at: int | None, delay: float) 
 
 
 @pytest.mark.parametrize(
-    ("suffix", "kills"), [(".jsonl", 3), (".csv", 2), (".parquet", 2), (".sqlite", 2), (".duckdb", 2), (".jsonl.gz", 1)]
+    ("suffix", "kills"), [(".jsonl", 4), (".csv", 2), (".parquet", 3), (".sqlite", 2), (".duckdb", 2), (".jsonl.gz", 1)]
 )
 async def test_a_killed_pull_goes_on_and_loses_and_doubles_nothing(tmp_path, suffix, kills):
     file = tmp_path / f"products{suffix}"

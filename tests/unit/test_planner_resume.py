@@ -45,7 +45,7 @@ def recorded(shape: str) -> tuple[Planner, list[tuple[int, Answer]], list[bytes]
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_older_checkpoint_and_the_answers_since_make_the_same_walk(shape: str) -> None:
     planner, answers, states = recorded(shape)
-    for at in range(0, len(answers), 11):
+    for at in range(0, len(answers), 7):
         again = Planner.from_bytes(states[at])
         for number, answer in answers[at : at + 20]:
             again.feed(number, answer)
@@ -105,7 +105,7 @@ def test_a_crash_repeats_at_most_what_was_in_flight(in_flight: int) -> None:
 def test_a_checkpoint_stays_small() -> None:
     products = catalogue(60_000, "growth")
     rough = walk(Planner.start(now=START), Server(products), products, in_flight=8, crash=0.2)
-    assert 0 < rough.saved < 3 * 6000 * 28, "a few bytes for each row of two windows, and of one that is nearly over"
+    assert 0 < rough.saved < 400_000
 
 
 def test_a_late_answer_changes_nothing() -> None:

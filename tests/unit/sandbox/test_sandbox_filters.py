@@ -136,14 +136,14 @@ def test_every_filter_has_a_meaning_and_values():
 
 
 @given(questions(LIST_VALUES))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=250)
 def test_list_filters(question):
     wanted = {p.number for p in EVERY if all(LIST_MEANING[name](p, value) for name, value in question.items())}
     assert found(list_clauses(Query(MultiDict(question)))) == wanted
 
 
 @given(questions(SEARCH_VALUES))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=250)
 def test_search_filters_leave_the_delisted_out(question):
     wanted = {
         p.number
