@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from cjasync._version import __version__
 
 if TYPE_CHECKING:
-    from cjasync._cursor import Cursor
     from cjasync._decode import Rows
     from cjasync._raw import RawAnswer
     from cjasync._rows import Skipped
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         ClosedError,
         ConfigError,
         ConnectError,
+        Cursor,
         DelistedError,
         NotFoundError,
         OutcomeUnknownError,
@@ -88,7 +88,7 @@ __all__ = [
 ]
 
 # Where the public names live; each of these needs those before it, not those after it.
-_HOMES = ("errors", "_cursor", "config", "models.common", "_rows", "_decode", "_raw", "pagination", "bulk", "client")
+_HOMES = ("errors", "config", "models.common", "_rows", "_decode", "_raw", "pagination", "bulk", "client")
 
 
 def __getattr__(name: str) -> Any:

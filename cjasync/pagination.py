@@ -15,13 +15,12 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cjasync._cursor import Cursor
 from cjasync._decode import PageRows
 from cjasync._endpoint import Endpoint, Paging
 from cjasync._engine import Engine
 from cjasync._prefetch import Window, in_order
 from cjasync._rows import Skipped
-from cjasync.errors import BadResponseError, CJError, OutOfReachError, ParameterError
+from cjasync.errors import BadResponseError, CJError, Cursor, OutOfReachError, ParameterError
 
 T = TypeVar("T")
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from cjasync.catalog.entry import Kind, Standing
 from cjasync.catalog.gone import Gone
+from cjasync.catalog.outcome import WalkReport
 from cjasync.catalog.planning.question import Region
 from cjasync.catalog.sinks import Batch, Sink
 from cjasync.catalog.sinks.pace import Pace
 from cjasync.catalog.staging import Staging
 from cjasync.catalog.tokens import seq_of
 from cjasync.errors import CheckpointError, CJError
-
-if TYPE_CHECKING:
-    from cjasync.catalog.outcome import WalkReport
-    from cjasync.catalog.walk import Walk
 
 Unseen = Callable[[Iterable[str]], Awaitable[list[str]]]
 
@@ -38,6 +35,15 @@ class Delivery(Struct, frozen=True):
     certified: tuple[Region, ...]
 
 
+class _Walk(Protocol):
+    @property
+    def report(self) -> WalkReport: ...
+    async def open(self) -> Standing: ...
+    def batches(self) -> AsyncGenerator[Delivery, None]: ...
+    def commit(self, token: bytes) -> None: ...
+    async def finish(self, *, updates: bool = ...) -> WalkReport: ...
+
+
 class Transfer:
     """Brings a walk into a sink, and what it asked beside into another.
 
@@ -45,7 +51,7 @@ class Transfer:
     """
 
     def __init__(
-        self, walk: Walk, staging: Staging, sink: Sink, details: Sink | None, *, pages: int, unseen: Unseen
+        self, walk: _Walk, staging: Staging, sink: Sink, details: Sink | None, *, pages: int, unseen: Unseen
     ) -> None:
         self._walk = walk
         self._staging = staging

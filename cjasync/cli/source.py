@@ -10,10 +10,9 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from cjasync._cursor import Cursor
 from cjasync._rows import Skipped
 from cjasync.catalog.sinks import Batch
-from cjasync.errors import OutOfReachError
+from cjasync.errors import Cursor, OutOfReachError
 from cjasync.pagination import Page, Pager
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from cjasync.models import _values as values
+import cjasync.models._values as values
 from cjasync.models._kinds import Kind
 from cjasync.models._model import Field, M, Model
 from cjasync.models._values import Fault, Unreadable

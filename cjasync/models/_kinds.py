@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from cjasync.models import _values as values
+import cjasync.models._values as values
 from cjasync.models._values import Price, Unreadable, Weight
 
 ANY_SCALAR = "any scalar"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from cjasync._clock import Clock, SystemClock
 from cjasync.errors import StoreError
@@ -14,12 +15,25 @@ from cjasync.quota.crew import Crew
 from cjasync.quota.facts import PointsInfo, Refusal
 from cjasync.quota.ledger import Settlement
 from cjasync.quota.scopes import Scopes
-from cjasync.quota.store import QuotaStore
 from cjasync.quota.tickets import Ticket
 
 LAG = SECOND // 10  # a request that leaves so much later than it was booked is stamped again
 WRITE_AFTER = SECOND // 50  # how long an answer may wait for the next booking
 UNSTATED = {"qps": SECOND, "login": 300 * SECOND}  # how long to keep quiet after a refusal that does not say
+
+
+class Journal(Protocol):
+    """The part of a store that desks write to."""
+
+    shared: bool  #: whether other processes may book here too
+
+    def try_settle(self, settlements: Sequence[Settlement], desk: Desk) -> bool:
+        """Write down what became of requests, if that can be done at once. Raises StoreError."""
+        ...
+
+    async def settle(self, settlements: Sequence[Settlement], desk: Desk) -> None:
+        """Write down what became of requests. Raises StoreError."""
+        ...
 
 
 class Desk:
@@ -30,7 +44,7 @@ class Desk:
     buckets begin with.
     """
 
-    def __init__(self, store: QuotaStore, clock: Clock, scopes: Scopes, crew: Crew, freed: Callable[[], None]) -> None:
+    def __init__(self, store: Journal, clock: Clock, scopes: Scopes, crew: Crew, freed: Callable[[], None]) -> None:
         self.ns: Callable[[], int] = (
             time.monotonic_ns if isinstance(clock, SystemClock) else lambda: int(clock.monotonic() * 1e9)
         )

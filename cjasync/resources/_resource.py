@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
-from cjasync._cursor import Cursor
 from cjasync._endpoint import Endpoint
 from cjasync._engine import Engine
 from cjasync._params import encode, exactly_one, ordered
+from cjasync.errors import Cursor
 from cjasync.pagination import Pager
 
 T = TypeVar("T")

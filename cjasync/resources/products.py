@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from cjasync._cursor import Cursor
+from cjasync.errors import Cursor
 from cjasync.models.product import ListedProduct, MyProduct, Product, SearchProduct
 from cjasync.pagination import Pager
 from cjasync.resources._product_endpoints import ADD_TO_MY_PRODUCT, LIST, LIST_V2, MY_PRODUCT, QUERY

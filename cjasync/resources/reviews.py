@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 
-from cjasync._cursor import Cursor
 from cjasync._endpoint import Endpoint, Paging
 from cjasync._params import text, whole
+from cjasync.errors import Cursor
 from cjasync.models._pages import ListData
 from cjasync.models.review import Review
 from cjasync.pagination import Pager

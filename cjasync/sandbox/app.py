@@ -6,16 +6,20 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from cjasync.sandbox import auth, console, details, listings, reference, shop
+from cjasync.sandbox.auth import routes as auth
+from cjasync.sandbox.console import routes as console
+from cjasync.sandbox.details import routes as details
 from cjasync.sandbox.envelope import Refusal, refused
+from cjasync.sandbox.listings import routes as listings
+from cjasync.sandbox.reference import routes as reference
+from cjasync.sandbox.shop import routes as shop
 from cjasync.sandbox.state import ACCOUNT, STATE, State
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# Modules of calls: each has `routes(state) -> list[web.RouteDef]` with paths that start with `state.prefix`.
-# Their handlers find `request[ACCOUNT]` (accounts.Account), `request.app[STATE]` (State), answer with
-# `envelope.success(request, data)` and refuse with `raise Refusal(code, message)`.
-MODULES = (auth, reference, listings, details, shop)
+# Paths of calls start with `state.prefix`. Their handlers find `request[ACCOUNT]` (accounts.Account) and
+# `request.app[STATE]` (State), answer `envelope.success(request, data)` and refuse by `raise Refusal(code, message)`.
+ROUTES = (console, auth, reference, listings, details, shop)
 
 
 def make_app(state: State) -> web.Application:
@@ -23,9 +27,8 @@ def make_app(state: State) -> web.Application:
     app = web.Application(middlewares=[one_request], client_max_size=4 * 1024 * 1024)
     app[STATE] = state
     app.on_shutdown.append(state.faults.close)
-    app.add_routes(console.routes(state))
-    for module in MODULES:
-        app.add_routes(module.routes(state))
+    for routes in ROUTES:
+        app.add_routes(routes(state))
     return app
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import accumulate
 from statistics import NormalDist
 
-from cjasync.sandbox import traits
+import cjasync.sandbox.traits as traits
 from cjasync.sandbox.categories import Category, category_tree
 from cjasync.sandbox.history import History, Kind
 from cjasync.sandbox.ids import product_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from cjasync.sandbox import detail_rows as rows
+import cjasync.sandbox.detail_rows as rows
 from cjasync.sandbox.envelope import success
 from cjasync.sandbox.product import Product
 from cjasync.sandbox.query import Query, param_error

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cjasync.sandbox import traits
+import cjasync.sandbox.traits as traits
 from cjasync.sandbox.catalogue import ON_SALE, Catalogue
 from cjasync.sandbox.listing import Condition, Listing
 from cjasync.sandbox.product import supplier_id

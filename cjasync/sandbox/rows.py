@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from cjasync.sandbox import traits
+import cjasync.sandbox.traits as traits
 from cjasync.sandbox.catalogue import Catalogue
 from cjasync.sandbox.categories import Category
 from cjasync.sandbox.listing import NO_TIME

@@ -2,24 +2,15 @@
 
 import ast
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
-
-
-class When(Enum):
-    """When an import happens."""
-
-    LOAD = "when the module is loaded"
-    CALL = "when a function is called"
-    TYPING = "never; for type checkers only"
 
 
 class Import(NamedTuple):
     module: str  # "aiohttp" in `from aiohttp import web`
     name: str  # "web" there; empty in `import aiohttp`
     line: int
-    when: When
+    for_types: bool  # under `if TYPE_CHECKING`
 
     @property
     def target(self) -> str:
@@ -50,38 +41,39 @@ def read_package(folder: Path) -> dict[str, Module]:
         source = path.read_text("utf-8")
         tree = ast.parse(source, str(path))
         here = name if is_package else name.rpartition(".")[0]
-        modules[name] = Module(name, path, source, tree, tuple(_imports(tree, here, When.LOAD)))
+        modules[name] = Module(name, path, source, tree, tuple(_imports(tree, here)))
     return modules
 
 
-def arrows(modules: dict[str, Module], *when: When) -> Iterator[tuple[Module, Module, Import]]:
-    """Who imports whom inside the package, by import statement and name."""
+def arrows(modules: dict[str, Module]) -> Iterator[tuple[Module, Module, Import]]:
+    """Who imports whom inside the package, by import statement and name; inside functions and for types only, too.
+
+    `from package import module` needs both.
+    """
     for module in modules.values():
         for item in module.imports:
-            target = modules.get(item.target) or modules.get(item.module)
-            if item.when in when and target not in (None, module):
-                yield module, target, item
+            for name in dict.fromkeys((item.module, item.target)):
+                if name in modules and modules[name] is not module:
+                    yield module, modules[name], item
 
 
-def _imports(node: ast.AST, package: str, when: When) -> Iterator[Import]:
+def _imports(node: ast.AST, package: str, for_types: bool = False) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         match child:
             case ast.Import():
-                yield from (Import(alias.name, "", child.lineno, when) for alias in child.names)
+                yield from (Import(alias.name, "", child.lineno, for_types) for alias in child.names)
             case ast.ImportFrom():
                 base = _absolute(child, package)
-                yield from (Import(base, alias.name, child.lineno, when) for alias in child.names)
+                yield from (Import(base, alias.name, child.lineno, for_types) for alias in child.names)
             case ast.Call(func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=str(name)), *_]):
-                yield Import(name, "", child.lineno, when)
+                yield Import(name, "", child.lineno, for_types)
             case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
                 for statement in child.body:
-                    yield from _imports(ast.Module([statement], []), package, When.TYPING)
+                    yield from _imports(ast.Module([statement], []), package, for_types=True)
                 for statement in child.orelse:
-                    yield from _imports(ast.Module([statement], []), package, when)
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-                yield from _imports(child, package, When.CALL if when is When.LOAD else when)
+                    yield from _imports(ast.Module([statement], []), package, for_types)
             case _:
-                yield from _imports(child, package, when)
+                yield from _imports(child, package, for_types)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:

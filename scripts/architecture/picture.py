@@ -8,7 +8,7 @@ from math import ceil, fsum
 from pathlib import Path
 
 from scripts.architecture import plan
-from scripts.architecture.imports import Module, When, arrows
+from scripts.architecture.imports import Module, arrows
 from scripts.architecture.layout import Box, Edge, Point, arrange, reduced, rows_of
 from scripts.architecture.rules import Violation
 
@@ -42,7 +42,7 @@ def draw(modules: dict[str, Module]) -> str:
         rooms.setdefault(module.room, []).extend([inside] if inside else [])
     floors = [(floor.name, here) for floor in plan.FLOORS if (here := [r for r in floor.rooms if r in rooms])]
     shown = {room for _, here in floors[:-1] for room in here}
-    found = {(a.room, b.room) for a, b, _ in arrows(modules, When.LOAD, When.CALL) if a.room != b.room}
+    found = {(a.room, b.room) for a, b, _ in arrows(modules) if a.room != b.room}
     edges = [edge for edge in reduced(found) if shown.issuperset(edge)]
 
     rows: list[list[str]] = []

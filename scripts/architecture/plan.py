@@ -46,7 +46,6 @@ FLOORS = (
             "config",
             "hooks",
             "_clock",
-            "_cursor",
             "_endpoint",
             "_params",
             "_raw",

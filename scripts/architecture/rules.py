@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scripts.architecture import plan
-from scripts.architecture.imports import Import, Module, When, arrows
+from scripts.architecture.imports import Import, Module, arrows
 
 Modules = dict[str, Module]
 
@@ -23,15 +23,15 @@ class Violation(NamedTuple):
 
 
 def module_circles(modules: Modules) -> Iterator[Violation]:
-    """Modules that need each other while they load."""
-    edges = {(a.name, b.name): (a, item) for a, b, item in arrows(modules, When.LOAD)}
-    remedy = "Move what both need into a module below them, or import it for types only"
+    """Modules that cannot be understood without each other."""
+    edges = {(a.name, b.name): (a, item) for a, b, item in arrows(modules)}
+    remedy = "Move what both need into a module below them, or say in a Protocol what one needs of the other"
     yield from _circles(edges, "modules import each other in a circle", remedy)
 
 
 def room_circles(modules: Modules) -> Iterator[Violation]:
-    """Rooms that need each other, even if the single modules do not or only once they are called."""
-    edges = {(a.room, b.room): (a, item) for a, b, item in arrows(modules, When.LOAD, When.CALL) if a.room != b.room}
+    """Rooms that need each other, even if the single modules do not."""
+    edges = {(a.room, b.room): (a, item) for a, b, item in arrows(modules) if a.room != b.room}
     yield from _circles(edges, "rooms import each other in a circle", "Let one of them be given what it needs")
 
 
@@ -58,7 +58,7 @@ def floors(modules: Modules) -> Iterator[Violation]:
         module = next(module for module in modules.values() if module.room == room)
         remedy = "Give it a floor in scripts/architecture/plan.py"
         yield Violation(module.path, 1, f"room {room} is not on the plan", remedy)
-    for importer, imported, item in arrows(modules, When.LOAD, When.CALL):
+    for importer, imported, item in arrows(modules):
         a, b = importer.room, imported.room
         if a == b or a not in height or b not in height:
             continue
@@ -81,7 +81,7 @@ def libraries(modules: Modules) -> Iterator[Violation]:
     for module in modules.values():
         for item in module.imports:
             library = next((name for name in plan.LIBRARIES if f"{item.target}.".startswith(f"{name}.")), None)
-            if item.when is When.TYPING or library is None or module.room in plan.LIBRARIES[library]:
+            if item.for_types or library is None or module.room in plan.LIBRARIES[library]:
                 continue
             rooms = _either(plan.LIBRARIES[library])
             what = f"{module.room} imports {item.target}; {library} belongs to {rooms}"
@@ -92,10 +92,10 @@ def purity(modules: Modules) -> Iterator[Violation]:
     """What is pure imports nothing that acts or knows the time: of this package only what is pure, or ground."""
     for module in filter(_is_pure, modules.values()):
         for item in module.imports:
-            if item.when is not When.TYPING and item.module.partition(".")[0] in plan.DEEDS:
+            if not item.for_types and item.module.partition(".")[0] in plan.DEEDS:
                 what = f"{module.name} is pure and imports {item.target}"
                 yield Violation(module.path, item.line, what, "Let the caller do it, and hand in what comes of it")
-    for importer, imported, item in arrows(modules, When.LOAD, When.CALL):
+    for importer, imported, item in arrows(modules):
         if _is_pure(importer) and not _is_pure(imported) and imported.room not in plan.FLOORS[-1].rooms:
             what = f"{importer.name} is pure and imports {imported.name}, which is not"
             yield Violation(importer.path, item.line, what, "Move what it needs into a pure module")

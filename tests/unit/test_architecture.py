@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scripts.architecture import rules
 from scripts.architecture.bare import bare_help, bare_import
 from scripts.architecture.files import contents, repository_files
-from scripts.architecture.imports import Module, When, arrows, read_package
+from scripts.architecture.imports import Module, arrows, read_package
 from scripts.architecture.layout import arrange, reduced, rows_of
 from scripts.architecture.picture import draw, picture_is_fresh
 
@@ -65,7 +65,7 @@ def test_a_violation_says_where_what_and_what_to_do(house: House) -> None:
     )
 
 
-def test_imports_are_found_with_their_time(house: House) -> None:
+def test_imports_are_found_wherever_they_stand(house: House) -> None:
     modules = house(
         {
             "errors.py": "",
@@ -79,13 +79,15 @@ def test_imports_are_found_with_their_time(house: House) -> None:
             ),
         }
     )
-    found = {(a.name, b.name, item.line, item.when) for a, b, item in arrows(modules, *When)}
+    found = {(a.name, b.name, item.line, item.for_types) for a, b, item in arrows(modules)}
     assert found == {
-        ("cjasync.models.price", "cjasync.errors", 1, When.LOAD),
-        ("cjasync.client", "cjasync.models.price", 4, When.TYPING),
-        ("cjasync.client", "cjasync.errors", 6, When.LOAD),
-        ("cjasync.client", "cjasync.models.price", 8, When.CALL),
-        ("cjasync.client", "cjasync.models", 9, When.CALL),
+        ("cjasync.models.price", "cjasync", 1, False),
+        ("cjasync.models.price", "cjasync.errors", 1, False),
+        ("cjasync.client", "cjasync.models", 4, True),
+        ("cjasync.client", "cjasync.models.price", 4, True),
+        ("cjasync.client", "cjasync.errors", 6, False),
+        ("cjasync.client", "cjasync.models.price", 8, False),
+        ("cjasync.client", "cjasync.models", 9, False),
     }
 
 
@@ -105,9 +107,23 @@ def test_every_circle_of_modules_is_found_once(house: House) -> None:
 @pytest.mark.parametrize(
     "kind", ["def f():\n    from cjasync.models import x\n", "if TYPE_CHECKING:\n    import cjasync.models.x\n"]
 )
-def test_an_import_at_another_time_closes_no_circle_of_modules(house: House, kind: str) -> None:
+def test_an_import_at_another_time_closes_a_circle_of_modules_too(house: House, kind: str) -> None:
     modules = house({"models/x.py": "from cjasync.models import y\n", "models/y.py": kind})
-    assert said(rules.module_circles(modules)) == []
+    assert len(said(rules.module_circles(modules))) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "circles"),
+    [
+        ("from cjasync.models import y\n", 1),
+        ("from . import y\n", 1),
+        ("import cjasync.models.y as y\n", 0),
+        ("from cjasync.models.y import Y\n", 0),
+    ],
+)
+def test_a_module_named_through_its_package_needs_the_package(house: House, kind: str, circles: int) -> None:
+    modules = house({"models/__init__.py": "from cjasync.models.x import X\n", "models/x.py": kind, "models/y.py": ""})
+    assert len(said(rules.module_circles(modules))) == circles
 
 
 def test_a_circle_of_rooms_counts_even_when_it_is_deferred(house: House) -> None:

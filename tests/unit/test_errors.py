@@ -14,8 +14,7 @@ import pytest
 
 import cjasync
 from cjasync import errors
-from cjasync._cursor import Cursor
-from cjasync.errors import CODES, APIError, CJError
+from cjasync.errors import CODES, APIError, CJError, Cursor
 from cjasync.quota.facts import PointsInfo
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from cjasync.catalog.planning import prices
+import cjasync.catalog.planning.prices as prices
 from cjasync.catalog.planning.borders import Settled
 from cjasync.catalog.planning.listing import Ask, Breach, Certified, Learnt
 from cjasync.catalog.planning.question import Answer, Reply, Row, created_from_id, key

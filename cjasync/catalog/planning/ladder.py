@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from cjasync.catalog.planning import prices
+import cjasync.catalog.planning.prices as prices
 from cjasync.catalog.planning.ends import Opening
 from cjasync.catalog.planning.listing import Breach, Learnt, Range, Unit
 from cjasync.catalog.planning.question import Mode, Region

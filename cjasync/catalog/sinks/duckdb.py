@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import duckdb
 import pyarrow as pa
 
-from cjasync.catalog.sinks import durable
+import cjasync.catalog.sinks.durable as durable
 from cjasync.catalog.sinks.arrow import EPOCH, EXACT_NUMBERS, Gathering, exact_row
 from cjasync.catalog.sinks.cells import CellKind
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Column, Layout

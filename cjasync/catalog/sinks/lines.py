@@ -12,7 +12,7 @@ from operator import not_
 from pathlib import Path
 from typing import Any
 
-from cjasync.catalog.sinks import durable
+import cjasync.catalog.sinks.durable as durable
 from cjasync.catalog.sinks.columns import Layout
 from cjasync.catalog.sinks.converter import PageConverter
 from cjasync.catalog.sinks.durable import CommitLog

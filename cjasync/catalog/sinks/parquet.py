@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cjasync.catalog.sinks import durable
+import cjasync.catalog.sinks.durable as durable
 from cjasync.catalog.sinks.arrow import Gathering, exact_row
 from cjasync.catalog.sinks.columns import FETCHED_AT, Layout
 from cjasync.catalog.sinks.durable import CommitLog

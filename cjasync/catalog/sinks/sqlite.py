@@ -16,7 +16,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cjasync.catalog.sinks import durable
+import cjasync.catalog.sinks.durable as durable
 from cjasync.catalog.sinks.cells import FROM_TEXT, TO_TEXT, CellKind, digits, iso_texts, moment, utc
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Layout
 from cjasync.catalog.sinks.converter import PageConverter

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from cjasync.catalog.sinks import durable
+import cjasync.catalog.sinks.durable as durable
 from cjasync.catalog.sinks.cells import CellKind
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Layout
 from cjasync.catalog.sinks.durable import Commit
