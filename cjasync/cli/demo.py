@@ -63,9 +63,12 @@ async def demo(
 
     The embedded CJ runs in a process of its own; nothing leaves this machine.
     """
+    from cjasync.catalog.sinks import check_path
     from cjasync.cli.job import Job
     from cjasync.sandbox import SandboxProcess
 
+    if out is not None:
+        check_path(out)
     plan = common.limited(PLAN)
     common.err.print(f"Starting an embedded CJ with {counted(products, 'product')} ...")
     async with SandboxProcess(products=products, seed=seed, plan=plan, list_window=plan.list_window) as running:

@@ -17,7 +17,7 @@ The columns are the fields of the rows' model, the product's id first; a price o
 """
 
 from cjasync.catalog.sinks.columns import Column, Layout
-from cjasync.catalog.sinks.files import SUFFIXES, hint_for, open_sink, read_rows
+from cjasync.catalog.sinks.files import SUFFIXES, check_path, hint_for, open_sink, read_rows
 from cjasync.catalog.sinks.sink import Batch, FileSink, Sink, Written
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Layout",
     "Sink",
     "Written",
+    "check_path",
     "hint_for",
     "open_sink",
     "read_rows",

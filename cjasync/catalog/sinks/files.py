@@ -55,14 +55,20 @@ async def open_sink(path: Path | str, model: type[Model], *, question: str = "",
     that does not exist, a database of something else), and `OutputError` what cannot be written.
     """
     path = Path(path)
+    check_path(path)
     module, form = _module_of(path)
+    sink: FileSink = getattr(module, form.sink)(path, Layout(model), question)
+    await sink.open(fresh=fresh)
+    return sink
+
+
+def check_path(path: Path) -> None:
+    """ConfigError for what cannot be the name of a file to open: its suffix, an extra, or where it would be."""
+    _module_of(path)
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; give the name of a file")
     if not path.parent.is_dir():
         raise ConfigError(f"the folder {path.parent} does not exist; create it first")
-    sink: FileSink = getattr(module, form.sink)(path, Layout(model), question)
-    await sink.open(fresh=fresh)
-    return sink
 
 
 def hint_for(path: Path | str, partial: Path) -> str:
