@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import parse_qs, quote_plus, urlsplit
 
@@ -21,7 +20,6 @@ from cjasync.errors import (
     AuthError,
     BadResponseError,
     CJError,
-    ConfigError,
     QuotaExhaustedError,
     RateLimitedError,
     TooManyAccountsError,
@@ -31,7 +29,6 @@ from cjasync.errors import (
 from cjasync.quota.facts import BUCKETS, PointsInfo, Refusal
 
 TOKEN_HEADER = "CJ-Access-Token"  # noqa: S105 - the header's name
-BASE_URL = "https://developers.cjdropshipping.com/api2.0/v1"
 BODY_KEPT = 64 * 1024  # bytes of an unreadable answer that its error keeps
 TEXT_KEPT = 1000  # characters of CJ's message
 
@@ -69,33 +66,6 @@ class Verdict(Struct, frozen=True):
     stale_token: bool = False
     passing: bool = False  # the same request may well work in a moment
     doubtful: bool = False  # CJ may have carried the request out all the same
-
-
-def check_base_url(url: str, *, allow_http: bool = False) -> str:
-    """A base URL without its trailing slash. Plain http would send the token in the clear, except to this machine."""
-    if not isinstance(url, str):
-        raise ConfigError(f"`base_url` must be text, not {type(url).__name__}")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"`base_url` is not a URL: {error}") from None
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigError("`base_url` must not hold a user, password, query or fragment")
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"`base_url` must begin with https:// (or http:// for this machine), not {url!r}")
-    if not url.isascii() or not url.isprintable() or " " in url:
-        raise ConfigError(f"`base_url` {url!r} holds characters that a URL cannot; write them percent-encoded")
-    if parts.scheme == "http" and not allow_http and not _is_this_machine(host):
-        raise ConfigError(f"`base_url` {url!r} would send the token unencrypted; use https, or give `allow_http=True`")
-    return url.rstrip("/")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:  # a name, be it one that begins with 127.
-        return host == "localhost"
 
 
 def build_request(base_url: str, endpoint: Endpoint[Any], params: Mapping[str, Any]) -> Request:

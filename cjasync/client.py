@@ -13,7 +13,6 @@ import msgspec
 
 from cjasync._clock import SYSTEM_CLOCK, Clock
 from cjasync._engine import Engine
-from cjasync._protocol import check_base_url
 from cjasync._raw import RawAnswer, captured
 from cjasync._services import Services
 from cjasync.auth import FileTokenStore, MemoryTokenStore, TokenManager, TokenStore
@@ -99,11 +98,10 @@ class CJClient:
         self.config = config
         self._clock = clock
         self._session = session
-        base_url = check_base_url(config.base_url, allow_http=config.allow_http)
         # A sandbox's account has other limits than CJ's of the same number, and a wrong key must not find the right
         # key's tokens: limits belong to an account of a server, tokens to a credential.
         # A colon would end the account's name in the ledger's keys.
-        server = urlsplit(base_url).netloc.replace(":", "-")
+        server = urlsplit(config.base_url).netloc.replace(":", "-")
         account = f"{account_key(credential.reveal())}@{server}"
         limiter = Limiter(
             config.plan,
@@ -116,7 +114,7 @@ class CJClient:
             egress=f"{config.egress or 'this machine'}@{server}",  # a sandbox's address is not the one that CJ sees
         )
         self._services = Services(
-            base_url=base_url,
+            base_url=config.base_url,
             plan=config.plan,
             limiter=limiter,
             clock=clock,
@@ -132,7 +130,7 @@ class CJClient:
         self._add_resources()
         key, token = config.api_key, config.access_token
         self._tokens = self._services.tokens = TokenManager(
-            account=account_key(f"{base_url} {credential.reveal()}"),
+            account=account_key(f"{config.base_url} {credential.reveal()}"),
             authenticate=None if key is None else lambda: self.auth.authenticate(key.reveal()),
             renew=self.auth.renew,
             revoke=self.auth.revoke,

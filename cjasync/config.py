@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, timedelta, timezone, tzinfo
 from enum import IntEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -21,8 +23,8 @@ from cjasync.errors import ConfigError
 
 Priority = Literal["interactive", "background"]
 
+BASE_URL = "https://developers.cjdropshipping.com/api2.0/v1"
 CHINA_TIME = timezone(timedelta(hours=8), "UTC+8")
-
 
 _ONE_A_DAY = 1 / 86_400
 _MINUTE = 60
@@ -170,7 +172,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     api_key: Secret | None = None
     access_token: Secret | None = None
-    base_url: str = "https://developers.cjdropshipping.com/api2.0/v1"
+    base_url: str = BASE_URL
     allow_http: bool = False
     plan: Plan = msgspec.field(default_factory=Plan.free)
     quota: Any = "sqlite"
@@ -192,6 +194,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in ("api_key", "access_token"):
             msgspec.structs.force_setattr(self, name, _secret(name, getattr(self, name)))
+        base_url = _check_base_url(self.base_url, allow_http=self.allow_http)
+        msgspec.structs.force_setattr(self, "base_url", base_url)
         for name, kind in (("plan", Plan), ("options", RequestOptions), ("zone", tzinfo), ("day_zone", tzinfo)):
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(f"`{name}` must be a {kind.__name__}, not {getattr(self, name)!r}")
@@ -248,6 +252,33 @@ class Settings(Struct, frozen=True, kw_only=True):
         if limits:
             settings["plan"] = msgspec.structs.replace(settings.get("plan", Plan.free()), **limits)
         return cls(**{**settings, **{name: value for name, value in overrides.items() if value is not None}})
+
+
+def _check_base_url(url: Any, *, allow_http: bool) -> str:
+    """A base URL without its trailing slash. Plain http would send the token in the clear, except to this machine."""
+    if not isinstance(url, str):
+        raise ConfigError(f"`base_url` must be text, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"`base_url` is not a URL: {error}") from None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigError("`base_url` must not hold a user, password, query or fragment")
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError(f"`base_url` must begin with https:// (or http:// for this machine), not {url!r}")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ConfigError(f"`base_url` {url!r} holds characters that a URL cannot; write them percent-encoded")
+    if parts.scheme == "http" and not allow_http and not _is_this_machine(host):
+        raise ConfigError(f"`base_url` {url!r} would send the token unencrypted; use https, or give `allow_http=True`")
+    return url.rstrip("/")
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name, be it one that begins with 127.
+        return host == "localhost"
 
 
 def read_limit(where: str, text: str, *, whole: bool) -> float | None:

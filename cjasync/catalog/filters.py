@@ -89,7 +89,7 @@ def name_question(
     if details is not None:
         told["with_"] = details
     shown = ", ".join(f"`{name}={msgspec.json.encode(value).decode()}`" for name, value in sorted(told.items()))
-    return f"{endpoint.path} of {base_url.rstrip('/')}" + (f" with {shown}" if shown else "")
+    return f"{endpoint.path} of {base_url}" + (f" with {shown}" if shown else "")
 
 
 _OF_THE_PLANNER = (

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from cjasync._version import __version__
 from cjasync.cli.endings import DONE, exit_code, in_words
-from cjasync.cli.options import Common
+from cjasync.cli.options import Common, check_access
 from cjasync.cli.running import print_json
 from cjasync.cli.words import counted, moment, safe
 from cjasync.client import CJClient
@@ -53,10 +53,12 @@ async def doctor(
     step = "settings"
     try:
         settings = common.settings()
-        checks.append(Check(step, True, f"{without_password(settings.base_url)}, {_plan(settings.plan)}"))
+        checks.append(Check(step, True, f"{settings.base_url}, {_plan(settings.plan)}"))
         step = "credentials"
+        check_access(settings)
+        checks.append(Check(step, True, "an API key" if settings.api_key else "an access token, without a key"))
+        step = "quota store"
         async with common.client(settings) as cj:
-            checks.append(Check(step, True, "an API key" if settings.api_key else "an access token, without a key"))
             for step, look in _STEPS.items():
                 checks.append(Check(step, True, await look(cj)))
             if drift:

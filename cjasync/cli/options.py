@@ -25,7 +25,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _ACCESS = "Access"
 _LIMITS = "Limits"
 _PRINTING = "Printing"
-_OF_WHOM = ("base_url", "access_token", "api_key", "quota_url", "retries")
+_OF_WHOM = ("base_url", "allow_http", "access_token", "api_key", "quota_url", "retries")
 _NO_ACCESS = "no_access"
 _PIPE_WIDTH = 200
 
@@ -36,6 +36,12 @@ class Common(Struct, frozen=True):
     base_url: Annotated[
         str | None,
         typer.Option(help="CJ's address, or a sandbox's. Or CJ_BASE_URL.", rich_help_panel=_ACCESS),
+    ] = None
+    allow_http: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-http", help="Take an http:// address of another machine, unencrypted.", rich_help_panel=_ACCESS
+        ),
     ] = None
     access_token: Annotated[
         str | None,
@@ -104,7 +110,7 @@ class Common(Struct, frozen=True):
 
     def settings(self, **more: Any) -> Settings:
         """Settings from the environment or a profile, overridden by the options."""
-        settings = Settings.from_env(base_url=self.base_url, quota=self.quota_url, **more)
+        settings = Settings.from_env(base_url=self.base_url, allow_http=self.allow_http, quota=self.quota_url, **more)
         if self.access_token is not None or self.api_key is not None:
             # Who gives one of the two means that one, whatever the environment holds.
             settings = msgspec.structs.replace(settings, access_token=self.access_token, api_key=self.api_key)
@@ -136,11 +142,7 @@ class Common(Struct, frozen=True):
     def client(self, settings: Settings | None = None, **more: Any) -> CJClient:
         """A client of these settings; NoCredentialsError if there is nothing to log in with."""
         settings = settings or self.settings()
-        if not settings.api_key and not settings.access_token:
-            raise NoCredentialsError(
-                "no API key and no access token: set CJ_API_KEY (My CJ > Authorization > API), "
-                "or give --api-key or --access-token. `cjasync login` tries a key"
-            )
+        check_access(settings)
         return CJClient(config=settings, **more)
 
     @property
@@ -157,6 +159,15 @@ class Common(Struct, frozen=True):
     def err(self) -> Console:
         """Progress and notes, on standard error."""
         return _console(stderr=True, quiet=self.quiet)
+
+
+def check_access(settings: Settings) -> None:
+    """NoCredentialsError if there is nothing to log in with."""
+    if not settings.api_key and not settings.access_token:
+        raise NoCredentialsError(
+            "no API key and no access token: set CJ_API_KEY (My CJ > Authorization > API), "
+            "or give --api-key or --access-token. `cjasync login` tries a key"
+        )
 
 
 def starts_a_cj(why: str) -> Callable[[Command], Command]:

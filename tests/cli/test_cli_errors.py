@@ -28,6 +28,7 @@ from cjasync.sandbox.shapes import SHAPES
         (["--out", "p.csv", "--qps", "-1"], "--qps: expected a number above 0, or none; not '-1'"),
         (["--out", "p.csv", "--plan", "gold"], "unknown plan 'gold'"),
         (["--out", "p.csv", "--base-url", "ftp://example.com"], "--base-url must begin with https://"),
+        (["--out", "p.csv", "--base-url", "http://example.com"], "use https, or give --allow-http\n"),
         (["--out", "p.csv", "--quota-url", "ouija://board"], "quota"),
     ],
 )

@@ -168,9 +168,11 @@ def test_doctor_stops_at_what_is_wrong(cj, cjasync):
     assert "wrong" not in result.output
     result = cjasync("doctor", *cj.access, "--base-url", "gopher://x")
     assert result.exit_code == 2
-    assert result.stdout.splitlines()[-1].startswith("bad ")
+    assert result.stdout.startswith("bad settings     --base-url must begin with https://")
     shown = cjasync("doctor", "--access-token", "x", "--base-url", "https://me:hunter2@example.com").stdout
-    assert shown.startswith("ok  settings     https://***@example.com, ")
+    assert shown == "bad settings     --base-url must not hold a user, password, query or fragment\n"
+    shown = cjasync("doctor", *cj.access, "--quota-url", "ouija://board").stdout
+    assert shown.splitlines()[-1].startswith("bad quota store  unknown quota store")
     told = json.loads(cjasync("doctor", "--json").stdout)
     assert (told["ok"], told["checks"][-1]["name"]) == (False, "credentials")
 
@@ -240,6 +242,8 @@ def test_demo_pulls_everything_and_proves_it(cjasync):
     assert result.exit_code == 0
     assert "Complete: every product is there once, as CJ holds it." in result.stdout
     assert sum(1 for _ in read_rows("kept.csv", ListedProduct)) == 300
+    result = cjasync("demo", "--out", "kept.xlsx")
+    assert (result.exit_code, "Starting" in result.stderr) == (2, False)
 
 
 @pytest.mark.parametrize("harm", ["missing", "doubled", "altered", "unknown"])

@@ -23,7 +23,7 @@ from cjasync import (
     RawAnswer,
     UnavailableError,
 )
-from cjasync._protocol import BASE_URL
+from cjasync.config import BASE_URL
 from cjasync.sandbox.faults import Fault
 from cjasync.testing.plugin import sandbox_client
 

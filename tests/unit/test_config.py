@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cjasync import CJClient, ConfigError, Plan, RequestOptions, Settings
 from cjasync._secret import Secret
-from cjasync.config import CHINA_TIME, Presumed
+from cjasync.config import BASE_URL, CHINA_TIME, Presumed
 
 KEY = "CJ1234567@api@0123456789abcdef"
 TOKEN = "API@CJ1234567@CJ:eyJ0.eyJ1.sig"
@@ -201,6 +201,83 @@ def test_a_line_break_behind_a_secret_is_forgiven_and_one_within_is_not() -> Non
         with pytest.raises(ConfigError, match="`access_token` holds a blank") as caught:
             Settings(access_token=text)
         assert text not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("https://developers.cjdropshipping.com/api2.0/v1/", BASE_URL),
+        ("HTTPS://x.example", "HTTPS://x.example"),
+        ("http://localhost:8080/api", "http://localhost:8080/api"),
+        ("http://LOCALHOST:8080", "http://LOCALHOST:8080"),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
+        ("http://127.9.9.9", "http://127.9.9.9"),
+        ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
+    ],
+)
+def test_base_urls_that_are_taken(url: str, clean: str) -> None:
+    assert Settings(base_url=url).base_url == clean
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "cj",
+        "ftp://x.example",
+        "https://",
+        "https:///v1",
+        "//x.example",
+        "https://x.example:99999",
+        "https://[::1",
+        "https://x.example/v1?token=1",
+        "https://x.example/v1#here",
+        "https://x.example/a b",
+        "https://x.example/v1\n",
+        " https://x.example",
+        "https://ex\u00e4mple.de",
+        None,
+        5,
+        b"https://x.example",
+    ],
+)
+def test_base_urls_that_cannot_work(url: Any) -> None:
+    with pytest.raises(ConfigError, match="base_url"):
+        Settings(base_url=url, allow_http=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://x.example",
+        "http://127.0.0.1.evil.example",
+        "http://127.evil.example/v1",
+        "http://localhost.evil.example",
+        "http://0.0.0.0",
+        "http://10.0.0.1",
+        "http://[::2]",
+    ],
+)
+def test_plain_http_leaves_this_machine_only_if_that_is_said(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"unencrypted.*allow_http=True"):
+        Settings(base_url=url)
+    assert Settings(base_url=url, allow_http=True).base_url == url
+
+
+def test_a_password_in_the_base_url_is_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Settings(base_url="ftp://user:geheim@x.example")
+    assert "geheim" not in str(caught.value)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"https?://[^ ]{0,30}"))
+@settings(deadline=None)
+def test_a_base_url_is_taken_or_a_config_error(url: str) -> None:
+    try:
+        clean = Settings(base_url=url).base_url
+    except ConfigError:
+        return
+    assert clean == url.rstrip("/")
 
 
 # --- from the environment

@@ -16,7 +16,6 @@ from cjasync import (
     AuthError,
     BadResponseError,
     CJError,
-    ConfigError,
     DelistedError,
     NotFoundError,
     ParameterError,
@@ -24,7 +23,8 @@ from cjasync import (
     RateLimitedError,
     UnavailableError,
 )
-from cjasync._protocol import BASE_URL, Request, Verdict, build_request, check_base_url, conceal, read_answer
+from cjasync._protocol import Request, Verdict, build_request, conceal, read_answer
+from cjasync.config import BASE_URL
 from cjasync.errors import CODES
 from cjasync.quota.facts import PointsInfo, Refusal
 from cjasync.resources import endpoints
@@ -70,83 +70,6 @@ def test_a_post_carries_json() -> None:
     request = build_request(BASE_URL, ADD, {"productId": "1"})
     assert request == Request("POST", f"{BASE_URL}/product/addToMyProduct", b'{"productId":"1"}')
     assert build_request(BASE_URL, ALL["authentication/logout"], {}).body is None
-
-
-@pytest.mark.parametrize(
-    ("url", "clean"),
-    [
-        ("https://developers.cjdropshipping.com/api2.0/v1/", BASE_URL),
-        ("HTTPS://x.example", "HTTPS://x.example"),
-        ("http://localhost:8080/api", "http://localhost:8080/api"),
-        ("http://LOCALHOST:8080", "http://LOCALHOST:8080"),
-        ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
-        ("http://127.9.9.9", "http://127.9.9.9"),
-        ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
-    ],
-)
-def test_base_urls_that_are_taken(url: str, clean: str) -> None:
-    assert check_base_url(url) == clean
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "cj",
-        "ftp://x.example",
-        "https://",
-        "https:///v1",
-        "//x.example",
-        "https://x.example:99999",
-        "https://[::1",
-        "https://x.example/v1?token=1",
-        "https://x.example/v1#here",
-        "https://x.example/a b",
-        "https://x.example/v1\n",
-        " https://x.example",
-        "https://ex\u00e4mple.de",
-        None,
-        5,
-        b"https://x.example",
-    ],
-)
-def test_base_urls_that_cannot_work(url: Any) -> None:
-    with pytest.raises(ConfigError, match="base_url"):
-        check_base_url(url, allow_http=True)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://x.example",
-        "http://127.0.0.1.evil.example",
-        "http://127.evil.example/v1",
-        "http://localhost.evil.example",
-        "http://0.0.0.0",
-        "http://10.0.0.1",
-        "http://[::2]",
-    ],
-)
-def test_plain_http_leaves_this_machine_only_if_that_is_said(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"unencrypted.*allow_http=True"):
-        check_base_url(url)
-    assert check_base_url(url, allow_http=True) == url
-
-
-def test_a_password_in_the_base_url_is_not_repeated() -> None:
-    with pytest.raises(ConfigError) as caught:
-        check_base_url("ftp://user:geheim@x.example")
-    assert "geheim" not in str(caught.value)
-
-
-@given(st.text(max_size=40) | st.from_regex(r"https?://[^ ]{0,30}"))
-@settings(deadline=None)
-def test_a_base_url_is_taken_or_a_config_error(url: str) -> None:
-    try:
-        check_base_url(url)
-    except ConfigError:
-        return
-    build_request(url, QUERY, {"pid": "1"})
 
 
 # --- success
