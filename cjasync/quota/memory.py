@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -57,6 +58,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._states: dict[str, Any] = {}
         self._calm_until = 0
+        self._day_ends = 0.0  # by the wall clock, which may be set
         self._sure = 0
         self._calm: list[Booking] = []
         self._rooms: dict[str, tuple[int, int]] = {}  # how far `charged` may go in calm times, and the dearest call
@@ -73,7 +75,7 @@ class MemoryStore:
         """Book at once."""
         now = desk.ns()
         calm = booking.cache
-        if calm is not None and now < self._calm_until and self._sure > 0:
+        if calm is not None and now < self._calm_until and self._sure > 0 and desk.wall() < self._day_ends:
             # As `_look` does, while neither time nor server nor queue has a say and there is enough of everything.
             self._sure -= 1
             charges, points, aloft = calm
@@ -103,10 +105,10 @@ class MemoryStore:
             return blocked
         self._sure -= 1  # of what all others count on
         points = None if booking.points is None else states[booking.points]
-        self._remember(booking, states, points, now, wall)
+        self._remember(booking, states, points, now)
         return Ticket(desk, booking, token, now, 0 if points is None else points.charged)
 
-    def _remember(self, booking: Booking, states: list[Any], points: Any, now: int, wall: int) -> None:
+    def _remember(self, booking: Booking, states: list[Any], points: Any, now: int) -> None:
         """How many more requests there is surely enough for, whichever they are, and what this one takes."""
         rates = [(booking.claims[n], states[n]) for n in booking.rates]
         if any(state.line or state.said is not None or now < state.not_before for _, state in rates):
@@ -114,14 +116,14 @@ class MemoryStore:
             return
         if now >= self._calm_until:
             self._disturbed()
-            self._calm_until, self._sure = now + CALM, MANY
+            self._calm_until, self._sure, self._day_ends = now + CALM, MANY, math.inf
         for claim, state in rates:
             if claim.limit is not None:
                 self._sure = min(self._sure, claim.limit - len(state.flying) - state.away)
         charges = []
         for claim, state in zip(booking.claims, states, strict=True):
             if isinstance(claim, Budget):
-                self._calm_until = min(self._calm_until, now + state.ends - wall)
+                self._day_ends = min(self._day_ends, state.ends / SECOND)
                 charges.append((state, claim.cost * GRAIN))
                 # Of those who share a budget, one may be held to less, and another ask for more.
                 most, dearest = self._rooms.get(claim.key, (NO_END, 0))

@@ -27,7 +27,7 @@ class Clockwork:
     who = 1
 
     def __init__(self, store: MemoryStore) -> None:
-        self.now = 0
+        self.now = self.ahead = 0
         self.store = store
 
     def on_answered(self, ticket: Ticket, points: PointsInfo | None) -> None:
@@ -39,7 +39,7 @@ class Clockwork:
         return self.now
 
     def wall(self) -> float:
-        return (START + self.now) / 1e9
+        return (START + self.now + self.ahead) / 1e9
 
 
 def kinds(qps: int, calls: int, points: int, trickles: bool) -> list[tuple]:
@@ -137,3 +137,18 @@ def test_the_short_cut_is_no_other_way(qps, calls, points, trickles, steps):
     for key, state in store._states.items():
         for fact in KEPT[type(state)]:
             assert getattr(state, fact) == getattr(states[key], fact)
+
+
+def test_a_wall_clock_that_jumps_over_midnight_begins_the_next_day_at_once():
+    store = MemoryStore()
+    desk = Clockwork(store)
+    booking = Booking((Budget("calls", "calls", 10),))
+
+    def granted(asked: int) -> int:
+        return sum(isinstance(store.try_book(booking, desk, token), Ticket) for token in range(asked))
+
+    assert granted(5) == 5
+    desk.ahead = DAY
+    assert granted(7) == 7
+    desk.now += SECOND
+    assert granted(5) == 3
