@@ -1,8 +1,10 @@
 """cjasync: an asyncio client for CJ Dropshipping's product API.
 
-async with CJClient.from_env() as cj:
-    async for product in cj.products.list_v2(key_word="hoodie"):
-        print(product.name_en, product.sell_price)
+Example::
+
+    async with CJClient.from_env() as cj:
+        async for product in cj.products.list_v2(key_word="hoodie"):
+            print(product.name_en, product.sell_price)
 """
 
 from importlib import import_module

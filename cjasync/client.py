@@ -173,10 +173,12 @@ class CJClient:
         return self._engine.options
 
     async def with_raw(self, method: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> RawAnswer[T]:
-        """A call together with the bytes it was answered with::
+        """A call together with the bytes it was answered with.
 
-        answer = await cj.with_raw(cj.products.query, pid="...")
-        answer.value, answer.body, answer.http_status, answer.headers, answer.request_id
+        Example::
+
+            answer = await cj.with_raw(cj.products.query, pid=pid)
+            answer.value, answer.body, answer.http_status, answer.headers, answer.request_id
         """
         with captured() as answers:
             value = await method(*args, **kwargs)

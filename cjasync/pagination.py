@@ -1,8 +1,10 @@
 """Pages of a listing: awaited for one, iterated for all, fetched concurrently, delivered in order.
 
-page = await cj.products.list(category_id=...)               # the first page
-async for product in cj.products.list(category_id=...): ...  # every item
-async for page in cj.products.list(category_id=...).pages(): ...
+Example::
+
+    page = await cj.products.list(category_id=category_id)  # the first page
+    async for product in cj.products.list(category_id=category_id): ...  # every item
+    async for page in cj.products.list(category_id=category_id).pages(): ...
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Whole catalogues: reading them completely, and keeping them.
 
-async for product in walk(cj, checkpoint="walk.db"): ...
+Example::
+
+    async for product in walk(cj, checkpoint="walk.db"): ...
 """
 
 from cjasync.catalog.delivery import Delivery

@@ -1,9 +1,9 @@
-"""Which question comes next, on the way to a whole catalogue: answers in, questions out, no clock, no socket, no file.
+"""Which question comes next, on the way to a whole catalogue: answers in, questions out, no clock, no socket, no file::
 
-    planner = Planner.start(now=...)                 # or Planner.from_bytes(saved)
+    planner = Planner.start(now=now)  # or Planner.from_bytes(saved)
     while not planner.done:
-        for question in planner.next(in_flight): send(question)
-        events = planner.feed(question.id, answer)   # in any order; write events.new and planner.to_bytes() together
+        for question in planner.next(1):  # or as many as shall be in flight; their answers may come in any order
+            events = planner.feed(question.id, await ask(question))  # write events.new and planner.to_bytes() together
     report = planner.report()
 
 The walk is cut into windows of create time, each read as one burst and certified by the totals that its own answers

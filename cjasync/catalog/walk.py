@@ -1,10 +1,15 @@
 """walk: everything that matches, once each, however large the catalogue and however often the process dies.
 
-async for product in walk(cj, checkpoint="walk.db"): ...
+Example::
 
-async with walk(cj, checkpoint="walk.db", category_id="...") as catalogue:
-    async with await open_sink("products.parquet", ListedProduct, question=catalogue.question) as sink:
-        report = await catalogue.into(sink)
+    from cjasync.catalog.sinks import open_sink
+    from cjasync.models import ListedProduct
+
+    async for product in walk(cj, checkpoint="walk.db"): ...
+
+    async with walk(cj, checkpoint="of_one.db", category_id=category_id) as catalogue:
+        async with await open_sink("of_one.parquet", ListedProduct, question=catalogue.question) as sink:
+            report = await catalogue.into(sink)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Drift: what CJ's answers hold that the models do not know, and the other way round.
+"""Drift: what CJ's answers hold that the models do not know, and the other way round::
 
     from cjasync.drift import check_drift
 

@@ -1,8 +1,12 @@
 """Opt-ins that a program makes for its whole process, from the extra `fast`: docs/performance.md says when they pay.
 
-from cjasync.ext import fast
+Example::
 
-fast.run(main())          # instead of asyncio.run(main())
+    from cjasync.ext import fast
+
+    async def main() -> None: ...
+
+    fast.run(main())  # instead of asyncio.run(main())
 """
 
 from __future__ import annotations

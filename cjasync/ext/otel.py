@@ -1,5 +1,6 @@
-"""OpenTelemetry (extra `otel`): a span for every call and every attempt, and metrics.
+"""OpenTelemetry (extra `otel`): a span for every call and every attempt, and metrics::
 
+    from cjasync import CJClient
     from cjasync.ext.otel import instrument
 
     async with CJClient.from_env(hooks=[instrument()]) as cj: ...

@@ -9,7 +9,7 @@ A model is declared with the types its users see::
     class Thing(Model):
         pid: str
         image: str | None = wire("productImage", "bigImage")     # both documents' names
-        sell_price: Price | None = None
+        made_at: Millis | None = None
 """
 
 from __future__ import annotations

@@ -1,11 +1,15 @@
-"""pytest fixtures: an embedded CJ and a client that talks to it. Needs pytest-asyncio.
+"""pytest fixtures: an embedded CJ and a client that talks to it. Needs pytest-asyncio in its mode "auto".
 
-async def test_my_import(cj):
-    page = await cj.products.list_v2(key_word="hoodie")
+Example::
 
-async def test_many(make_sandbox):
-    async with make_sandbox(products=5000, list_window=None) as sandbox:
-        async with sandbox_client(sandbox) as cj: ...
+    from cjasync.testing.plugin import sandbox_client
+
+    async def test_my_import(cj):
+        page = await cj.products.list_v2(key_word="hoodie")
+
+    async def test_many(make_sandbox):
+        async with make_sandbox(products=5000, list_window=None) as sandbox:
+            async with sandbox_client(sandbox) as cj: ...
 """
 
 from __future__ import annotations

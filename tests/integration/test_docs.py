@@ -1,8 +1,9 @@
-"""Every Python block of README.md and docs/ runs against a sandbox, so that none of them can rot.
+"""Every Python block of README.md, docs/ and docstrings runs against a sandbox, so that none of them can rot.
 
 A block with `asyncio.run` is a script and runs in a process of its own, in virtual time if it brings its own sandbox.
 Those with `def test_` are given to pytest. All others share one page's names from top to bottom; `cj` is a client among
-them, and `sandbox` the CJ that it talks to.
+them, and `sandbox` the CJ that it talks to. A block of a docstring, which stands indented after `::`, has the names
+of its module, and a few for what its reader has.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import inspect
 import os
 import re
 import sys
+import textwrap
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +25,9 @@ import pytest
 import cjasync
 from cjasync import CJClient, Plan
 from cjasync.sandbox import Sandbox
+from cjasync.testing.plugin import sandbox_client
+from tests.simulator.catalogue import START, catalogue
+from tests.simulator.server import Server
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,6 +45,8 @@ SystemClock.time = lambda self: time.time()
 asyncio.run = lambda main: clock.run(main, clock=time)
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
+INDENTED = re.compile(r"::\n\n((?:(?: {4}.*)?\n)+)")
+CODE = re.compile(r"^ *(?:>>>|await |async |import |from \S+ import |with .*:$|\w+ = )", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -72,17 +81,17 @@ async def test_every_block_runs(page: Path, tmp_path: Path, monkeypatch: pytest.
         told: dict[str, Any] = {"quota": "memory", "token_store": "memory", "plan": PLAN}
         async with CJClient(api_key=sandbox.api_key, base_url=sandbox.base_url, **told) as cj:
             names: dict[str, Any] = {"cj": cj, "sandbox": sandbox}
-            tests, others = _divided(of_language(page, "python"))
-            for block in others:
-                await _run(page, block, names, tmp_path)
-        if tests:
-            files = [_written(tmp_path, f"test_line_{block.line}.py", block) for block in tests]
-            await _process(page.name, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *files)
+            await _run_all(page, of_language(page, "python"), names, tmp_path)
 
 
-def _divided(page: list[Block]) -> tuple[list[Block], list[Block]]:
-    tests = [block for block in page if re.search(r"^(async )?def test_", block.text, re.MULTILINE)]
-    return tests, [block for block in page if block not in tests]
+async def _run_all(page: Path, blocks: list[Block], names: dict[str, Any], folder: Path) -> None:
+    tests = [block for block in blocks if re.search(r"^(async )?def test_", block.text, re.MULTILINE)]
+    for block in blocks:
+        if block not in tests:
+            await _run(page, block, names, folder)
+    if tests:
+        files = [_written(folder, f"test_line_{block.line}.py", block) for block in tests]
+        await _process(page.name, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *files)
 
 
 def _environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
@@ -120,6 +129,44 @@ async def _process(place: str, *arguments: str) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=pipe, stderr=pipe, env=os.environ)
     out, err = await process.communicate()
     assert process.returncode == 0, f"{place}\n{out.decode()}\n{err.decode()}"
+
+
+def docstrings(module: Path) -> Iterator[tuple[int, str]]:
+    """Each with the number of its first line."""
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and (text := ast.get_docstring(node)):
+            yield node.body[0].lineno, f"{text}\n"
+
+
+async def test_every_example_of_a_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = Server(catalogue(500), window=1000)
+    (tmp_path / "pytest.ini").write_text(of_language(ROOT / "docs" / "testing.md", "ini")[0].text)
+    ran = 0
+    async with Sandbox(products=500, plan=PLAN) as sandbox:
+        for name, value in _environment(sandbox, tmp_path).items():
+            monkeypatch.setenv(name, value)
+        async with sandbox_client(sandbox) as cj:
+            page = await cj.products.list(page_size=3)
+            given: dict[str, Any] = {
+                "cj": cj,
+                "pids": [product.pid for product in page],
+                "pid": page[0].pid,
+                "category_id": page[0].category_id,
+                "now": START,
+                "ask": lambda question: asyncio.sleep(0, server.answer(question)),
+            }
+            for path in sorted((ROOT / "cjasync").rglob("*.py")):
+                for line, text in docstrings(path):
+                    assert CODE.search(INDENTED.sub("", text)) is None, f"{path}:{line}: code that is not after `::`"
+                    for found in INDENTED.finditer(text):
+                        code = textwrap.dedent(found[1])
+                        block = Block("python", line + text.count("\n", 0, found.start(1)), code)
+                        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+                        await _run_all(path, [block], vars(import_module(name)) | given, tmp_path)
+                        ran += 1
+    assert ran > 10
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
