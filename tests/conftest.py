@@ -40,3 +40,10 @@ def mocked() -> Iterator[aioresponses]:
     """Answers instead of a server: `mocked.get(url, body=...)`."""
     with _Mocked() as answers:
         yield answers
+
+
+@pytest.fixture(params=["wire", "session"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice: as clients send on their own, and over aiohttp's session, as under an aiohttp that is not known."""
+    if request.param == "session":
+        monkeypatch.setattr("cjasync._transport.wire._KNOWN_VERSION", False)

@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from aiohttp import ServerDisconnectedError
+
 from cjasync._clock import Clock
 from cjasync._protocol import TOKEN_HEADER, Request
 from cjasync._watchdog import Watchdog, Watched
@@ -69,6 +71,7 @@ class Exchange(Watched):
 
     def _pass(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Awaitable[Any]:
         if self.token is not None:
+            check_header(self.token)
             request.headers[TOKEN_HEADER] = self.token
         _stamp_when_sent(request, self)
         return handler(request)
@@ -133,11 +136,19 @@ def _not_admitted(error: Exception) -> StoreError:
     return StoreError(f"the request was not admitted: {error!r}")
 
 
+def check_header(value: str) -> None:
+    """Raise what aiohttp would, but before anything counts as sent."""
+    if not value.isprintable():
+        raise ValueError("a header holds a control character")
+
+
 def _stamp_when_sent(request: Any, exchange: Exchange) -> None:
-    """The same for a request of the user's session."""
+    """The same for a request of aiohttp's session."""
     send = request.send
 
     def stamped(connection: Any) -> Any:
+        if connection.protocol.should_close:  # something came while nobody had asked, and would pass for the answer
+            raise ServerDisconnectedError("the server sent what nobody had asked for")
         exchange.leaves()
         return send(connection)
 

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from cjasync._protocol import TOKEN_HEADER
+from cjasync._transport.exchange import Exchange, check_header
 from cjasync._transport.inlet import Arrival, Inlet
-
-if TYPE_CHECKING:
-    from cjasync._transport.exchange import Exchange
 
 # This speaks with aiohttp's connections as 3.14 does; under another version all goes through its session.
 _KNOWN_VERSION = aiohttp.__version__.startswith("3.14.")
@@ -121,8 +119,8 @@ class Wire:
             headers = request.headers.copy()
             if token is not None:
                 headers[TOKEN_HEADER] = token
-            if not all(value.isprintable() for value in headers.values()):
-                raise ValueError("a header holds a control character")
+            for value in headers.values():
+                check_header(value)
             self._heads = token, "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
         return self._heads[1]
 

@@ -1,9 +1,10 @@
-"""A server that says what it is told to, byte by byte."""
+"""A server that says what it is told to, byte by byte; and a clock that spares a test the pauses between attempts."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -46,3 +47,17 @@ class Speaking:
 def said(data: bytes) -> bytes:
     body = b'{"code":200,"data":%s}' % data
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+class Impatient:
+    """The machine's clock on which every pause is over at once, and written down."""
+
+    monotonic = staticmethod(time.monotonic)
+    time = staticmethod(time.time)
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from speaking import Impatient
 
 from cjasync import (
     AlreadyExistsError,
@@ -264,20 +265,6 @@ async def test_a_server_that_is_down_is_asked_as_often_as_retries_say(cj_sandbox
                 await cj.with_options(retries=retries).products.list()
             assert caught.value.http_status == 503
     assert await requests(cj_sandbox, "product/list") == 1 + 3
-
-
-class Impatient:
-    """The machine's clock on which every pause is over at once."""
-
-    def __init__(self) -> None:
-        import time
-
-        self.monotonic, self.time = time.monotonic, time.time
-        self.slept: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        await asyncio.sleep(0)
 
 
 def test_every_method_is_in_the_table_of_samples() -> None:

@@ -7,7 +7,6 @@ import logging
 import subprocess
 import sys
 import textwrap
-import time
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from loops import run_clean
-from speaking import Speaking, said
+from speaking import Impatient, Speaking, said
 
 from cjasync import (
     AlreadyExistsError,
@@ -48,20 +47,6 @@ from cjasync.testing.clock import VirtualLoop
 from cjasync.testing.plugin import sandbox_client
 
 FREE = Plan(qps=None, ip_qps=None, accounts_per_ip=None, daily_calls=None, daily_points=None)
-
-
-class Impatient:
-    """The machine's clock on which every pause is over at once, and written down."""
-
-    monotonic = staticmethod(time.monotonic)
-    time = staticmethod(time.time)
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        await asyncio.sleep(0)
 
 
 def box(**settings: Any) -> Sandbox:
@@ -132,6 +117,7 @@ async def test_who_traces_aiohttp_s_sessions_sees_these_requests_too(monkeypatch
     assert traced == ["/api2.0/v1/product/getCategory"] * 2
 
 
+@pytest.mark.usefixtures("either_way")
 async def test_an_answer_that_nobody_asked_for_is_nobody_s() -> None:
     toys, pets = (said(b'[{"categoryFirstName":"%s"}]' % name) for name in (b"Toys", b"Pets"))
     early = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
@@ -169,6 +155,7 @@ class Granting:
         return lambda *facts: self.told.append(name)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(("token", "sent"), [("ge\r\nheim", False), ("", True), (None, True)])
 async def test_a_head_is_whole_whatever_the_token_and_made_before_anything_counts_as_sent(
     token: str | None, sent: bool

@@ -14,6 +14,7 @@ import aiohttp.connector
 import pytest
 from aiohttp import web
 from loops import run_clean
+from speaking import Impatient
 
 from cjasync import ConnectError, OutcomeUnknownError, Plan
 from cjasync.sandbox import Sandbox
@@ -32,16 +33,6 @@ def port_of(sandbox: Sandbox) -> int:
     port = urlsplit(sandbox.base_url).port
     assert port is not None
     return port
-
-
-class Impatient:
-    """The machine's clock on which every pause is over at once."""
-
-    monotonic = staticmethod(time.monotonic)
-    time = staticmethod(time.time)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
 
 
 def test_a_server_that_restarts_is_found_again() -> None:
