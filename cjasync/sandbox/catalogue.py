@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from array import array
+from bisect import bisect
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from decimal import Decimal
@@ -73,6 +74,7 @@ class Catalogue:
         shares = [rank**-1.05 for rank in range(1, len(self.categories) + 1)]
         self._rng.shuffle(shares)
         self._category_sizes = list(accumulate(shares))
+        self._last_category = len(shares) - 1
         self._fill(times, null_times, delisted)
         self.history = History(len(self.pids))
         self.all = Listing(self.created, range(len(self.pids)))
@@ -99,7 +101,8 @@ class Catalogue:
         self.listed.append(_LISTED[dice >> 18 & 1023])
         self.stock.append(_STOCKS[dice >> 28 & 1023] >> 4)
         self.factory.append(_STOCKS[dice >> 28 & 1023] if dice >> 38 & 1 else 0)
-        self.category.append(self._rng.choices(_LEAVES, cum_weights=self._category_sizes)[0])
+        sizes = self._category_sizes
+        self.category.append(bisect(sizes, self._rng.random() * sizes[-1], 0, self._last_category))
         self.pids.append(product_id(number, key, created))
         self.status.append(ON_SALE)
         return number
@@ -271,6 +274,3 @@ class Catalogue:
         held = self.status[number] != GONE
         for listing in (self.all, *self._listings.values()):
             listing.look_again(number, held=held)
-
-
-_LEAVES = range(len(category_tree()))
