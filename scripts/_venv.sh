@@ -88,4 +88,7 @@ need_venv() {
     local venv=$root/$1
     shift
     venv_is_ready "$venv" "$@" || (make_venv "$venv" "$@") 9<"$root" || exit
+    # Tests and benchmarks start hundreds of processes: without this, each would compile all modules again where
+    # PYTHONDONTWRITEBYTECODE is set, and elsewhere leave folders beside the sources.
+    export PYTHONPYCACHEPREFIX=$venv/pycache PYTHONDONTWRITEBYTECODE=
 }
