@@ -16,14 +16,18 @@ QUESTIONS = (
     "sinks",
     "startup",
     "extras",
+    "sandbox",
     "memory",
     "walk",
     "catalogue",
     "moving",
-    "sandbox",
     "soak",
 )
-"""The names of all questions, in the order they are run."""
+"""The names of all questions, in the order they are answered."""
+
+COUNTING = ("memory", "walk", "catalogue", "moving", "soak")
+"""Those whose figures nothing beside them changes, counts and sizes: they are asked at the same time, once the others,
+which judge processor time, latency or a real rate, have had the machine to themselves."""
 
 OVERVIEW = ("call", "pages", "decode", "pager")
 """The questions whose first charts make the main picture."""

@@ -15,11 +15,14 @@ import argparse
 import importlib
 import sys
 import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from benchmarks import OVERVIEW, QUESTIONS
+from benchmarks import COUNTING, OVERVIEW, QUESTIONS
 from benchmarks.frame import Result, picture, text
 from benchmarks.frame.targets import exit_code
 
@@ -35,9 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unknown: {', '.join(unknown)}. There are {', '.join(QUESTIONS)}")
     options.results.mkdir(parents=True, exist_ok=True)
     results, failed = [], []
-    for name in options.names or QUESTIONS:
+    for name, answer in asked(options.names or QUESTIONS):
         try:
-            result: Result = importlib.import_module(f"benchmarks.{name}").run()
+            result = answer()
         except Exception:  # the other questions are still worth asking
             traceback.print_exc()
             failed.append(name)
@@ -48,6 +51,20 @@ def main(arguments: list[str] | None = None) -> int:
     write_page(options.results)
     print(text.summary(results, failed))
     return 1 if failed else exit_code(verdict.outcome for result in results for verdict in result.verdicts)
+
+
+def asked(names: Iterable[str]) -> Iterator[tuple[str, Callable[[], Result]]]:
+    """What gives the answer to each: those that judge time one after another, then those that count all at once."""
+    runs: dict[str, Callable[[], Result]] = {name: partial(_run, name) for name in names}
+    yield from ((name, run) for name, run in runs.items() if name not in COUNTING)
+    with ThreadPoolExecutor(len(COUNTING)) as pool:
+        counted = {name: pool.submit(run) for name, run in runs.items() if name in COUNTING}
+        yield from ((name, future.result) for name, future in counted.items())
+
+
+def _run(name: str) -> Result:
+    result: Result = importlib.import_module(f"benchmarks.{name}").run()
+    return result
 
 
 def write_page(folder: Path) -> None:

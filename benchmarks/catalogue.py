@@ -6,7 +6,7 @@ The planner against the simulated server of the tests, in virtual time: no socke
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from tests.simulator.walk import Walk, walk
 
 SIZE = 200
 SHAPES = ("uniform", "growth", "halfday", "bursty", "onesecond", "loguniform", "cantor", "ties201", "ties6001")
+CHANGING = ("growth", "bursty")
 DAY = 86400
 PACE = 86.4  # seconds per call: a thousand a day
 WEAKNESSES: dict[str, dict[str, Any]] = {
@@ -46,15 +47,18 @@ WEAKNESSES: dict[str, dict[str, Any]] = {
 def run(products: int = 200_000, moving: int = 24_000, seeds: int = 1) -> Findings:
     """products: of catalogues that stand still. moving: of those that change. seeds: walks per line of the table."""
     found = Findings()
-    _report_costs(found, products)
-    _report_change(found, moving, seeds)
-    _report_weaknesses(found, moving)
+    apart = partial(in_fresh_process, core=None)
+    with ThreadPoolExecutor(2) as pool:  # these are counts, which nothing beside them changes
+        walks = pool.map(partial(apart, costs, products), SHAPES)
+        changes = pool.map(partial(apart, changing, moving, seeds), CHANGING)
+        weaknesses = pool.map(partial(apart, weakened, moving), CHANGING)
+        _report_costs(found, products, dict(zip(SHAPES, walks, strict=True)))
+        _report_change(found, moving, seeds, changes)
+        _report_weaknesses(found, moving, weaknesses)
     return found
 
 
-def _report_costs(found: Findings, n: int) -> None:
-    with ThreadPoolExecutor(2) as pool:  # these are counts, which nothing beside them changes
-        told = dict(zip(SHAPES, pool.map(partial(_costs_of, n), SHAPES), strict=True))
+def _report_costs(found: Findings, n: int, told: dict[str, dict[str, tuple[float, float]]]) -> None:
     rows = [[shape, *(_cell(*told[shape].get(way, told[SHAPES[0]][way])) for way in WAYS)] for shape in SHAPES]
     note = (
         "Questions / ceil(N/200); in brackets the share of the catalogue that was reached, where not all was. Numbered "
@@ -76,22 +80,17 @@ def _report_costs(found: Findings, n: int) -> None:
     found.figures["unproved"] = Figure(sum(told[shape]["unproved"][0] for shape in SHAPES))
 
 
-def _costs_of(n: int, shape: str) -> dict[str, tuple[float, float]]:
-    told: dict[str, tuple[float, float]] = in_fresh_process(costs, n, shape, core=None)
-    return told
-
-
 def costs(n: int, shape: str) -> dict[str, tuple[float, float]]:
     """Of each way: questions beside the fewest possible, and the share that it reached. And how many were unproved."""
     pages = -(-n // SIZE)
     products = catalogue(n, shape)
+    server = Server(products)  # for all of them: nothing in it changes
     first = Planner.start(now=START)
-    walks = {FIRST: walk(first, Server(products), products, in_flight=8)}
+    walks = {FIRST: walk(first, server, products, in_flight=8)}
     again = Planner.start(now=START + DAY, facts=first.report().facts, earlier=first.report().certificates)
-    walks[SECOND] = walk(again, Server(products), products, in_flight=8)
+    walks[SECOND] = walk(again, server, products, in_flight=8)
     told = {name: (one.report.requests / pages, 1 - len(one.missed) / n) for name, one in walks.items()}
     told["unproved"] = sum(not one.report.proved or bool(one.missed) for one in walks.values()), 1.0
-    server = Server(products)
     for name, peer in PEERS.items():
         if name not in TIMELESS or shape == SHAPES[0]:
             desk = Desk(server)
@@ -100,26 +99,47 @@ def costs(n: int, shape: str) -> dict[str, tuple[float, float]]:
     return told
 
 
-def _report_change(found: Findings, n: int, seeds: int) -> None:
-    rows: list[list[str | int | float | None]] = []
-    lost = doubled = lived = 0
-    for shape in ("growth", "bursty"):
-        for window in (2000, 6000, 10_000):
-            for churn in (1, 10, 50):
-                walks = [_moving_walk(n, shape, window, churn, seed) for seed in range(seeds)]
-                missed = sum(len(one.missed) for one in walks)
-                lost, doubled = lost + missed, doubled + sum(one.doubled for one in walks)
-                lived += sum(one.lived for one in walks)
-                overhead = sum(one.report.requests for one in walks) / (seeds * -(-n // SIZE))
-                repaired = sum(one.report.repaired for one in walks) / seeds
-                repeats = sum(one.doubled for one in walks)
-                rows.append([shape, f"{window:,}", f"x{churn}", missed, repeats, round(overhead, 4), repaired])
+def changing(n: int, seeds: int, shape: str) -> list[dict[str, Any]]:
+    """What walks through catalogues of that shape have to tell, while they change."""
+    told = []
+    for window in (2000, 6000, 10_000):
+        for churn in (1, 10, 50):
+            walks = [_moving_walk(n, shape, window, churn, seed) for seed in range(seeds)]
+            told.append(
+                {
+                    "window": window,
+                    "churn": churn,
+                    "missed": sum(len(one.missed) for one in walks),
+                    "doubled": sum(one.doubled for one in walks),
+                    "lived": sum(one.lived for one in walks),
+                    "overhead": sum(one.report.requests for one in walks) / (seeds * -(-n // SIZE)),
+                    "repaired": sum(one.report.repaired for one in walks) / seeds,
+                }
+            )
+    return told
+
+
+def _report_change(found: Findings, n: int, seeds: int, told: Iterable[list[dict[str, Any]]]) -> None:
+    walks = [(shape, seen) for shape, some in zip(CHANGING, told, strict=True) for seen in some]
+    rows: list[list[str | int | float | None]] = [
+        [
+            shape,
+            f"{seen['window']:,}",
+            f"x{seen['churn']}",
+            seen["missed"],
+            seen["doubled"],
+            round(seen["overhead"], 4),
+            seen["repaired"],
+        ]
+        for shape, seen in walks
+    ]
     columns = ["created", "window", "change", "missed", "doubled", "questions / ceil(N/200)", "windows repaired"]
     note = (
         "x1: 0.3 % new, 0.2 % gone, 0.05 % listed again, 5 % repriced a day. A thousand calls a day, each window one "
         "burst, 8 in flight and answered in any order, and the process lost after 2 % of the answers."
     )
     found.tables.append(Table(f"{n:,} products that change, {seeds} walks a line", columns, rows, note))
+    lost, doubled, lived = (sum(seen[what] for _, seen in walks) for what in ("missed", "doubled", "lived"))
     found.figures["missed"] = Figure(lost)
     found.figures["doubled"] = Figure(doubled)
     found.notes.append(f"{lived:,} products lived through the walks of that table; {lost} of them were not delivered.")
@@ -132,17 +152,24 @@ def _moving_walk(n: int, shape: str, window: int, churn: int, seed: int) -> Walk
     return walk(planner, server, products, in_flight=8, seconds=PACE, crash=0.02, seed=seed)
 
 
-def _report_weaknesses(found: Findings, n: int) -> None:
-    rows: list[list[str | int | float | None]] = []
-    for name, weakness in WEAKNESSES.items():
-        for shape in ("growth", "bursty"):
-            products = catalogue(n, shape)
-            server = Server(products, **weakness)
-            result = walk(Planner.start(now=START), server, products, in_flight=8)
-            report = result.report
-            overhead = round(report.requests / -(-n // SIZE), 4)
-            modes = ", ".join(report.modes)
-            rows.append([name, shape, modes, overhead, len(result.missed), "yes" if report.proved else "no"])
+def weakened(n: int, shape: str) -> list[list[Any]]:
+    """What walks have to tell of servers with each weakness: modes, overhead, missed, proved."""
+    products, told = catalogue(n, shape), []
+    for weakness in WEAKNESSES.values():
+        result = walk(Planner.start(now=START), Server(products, **weakness), products, in_flight=8)
+        report = result.report
+        overhead, proved = round(report.requests / -(-n // SIZE), 4), "yes" if report.proved else "no"
+        told.append([", ".join(report.modes), overhead, len(result.missed), proved])
+    return told
+
+
+def _report_weaknesses(found: Findings, n: int, told: Iterable[list[list[Any]]]) -> None:
+    by_weakness = zip(*told, strict=True)
+    rows: list[list[str | int | float | None]] = [
+        [name, shape, *seen]
+        for name, some in zip(WEAKNESSES, by_weakness, strict=True)
+        for shape, seen in zip(CHANGING, some, strict=True)
+    ]
     columns = ["what the server does", "created", "modes", "questions / ceil(N/200)", "missed", "proved"]
     found.tables.append(Table(f"What the planner is not told, {n:,} products", columns, rows))
 

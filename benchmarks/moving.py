@@ -12,7 +12,7 @@ import asyncio
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -38,6 +38,7 @@ CHURN = {
     "x10": Churn(seconds_per_call=2.0).times(10),
     "x50": Churn(seconds_per_call=2.0).times(50),
 }
+AT_ONCE = 4  # processes: all of this are counts, which nothing beside them changes, and virtual time waits for sockets
 SMALL_PAGE = 20  # rows, so that many pages cost little
 UNKNOWN = Plan().jitter
 
@@ -77,18 +78,24 @@ def run(products: int = 12_000, slow_products: int = 250_000, seconds: int = 200
     seconds: that a walk at each rate takes at least.
     """
     found = Findings()
-    _report_change(found, products)
-    _report_days(found, slow_products)
-    _report_rates(found, seconds)
+    jobs = jobs_at_rates(seconds)
+    apart = partial(in_fresh_process, core=None)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        # The longest first.
+        days = pool.submit(apart, free_days, slow_products)
+        walks = pool.map(partial(apart, at_rate, walked=True), *zip(*jobs, strict=True))
+        alone = pool.map(partial(apart, at_rate, walked=False), *zip(*jobs, strict=True))
+        changes = pool.map(partial(apart, walked, products), SHAPES)
+        _report_change(found, products, [each for some in changes for each in some])
+        _report_days(found, slow_products, *days.result())
+        _report_rates(found, jobs, walks, alone)
     return found
 
 
-def _report_change(found: Findings, products: int) -> None:
+def _report_change(found: Findings, products: int, told: list[dict[str, Any]]) -> None:
     rows: list[list[Any]] = []
     totals: Counter[str] = Counter()
     jobs = [(shape, window, name) for shape in SHAPES for window in WINDOWS for name in CHURN]
-    with ThreadPoolExecutor(2) as pool:  # these are counts, which nothing beside them changes
-        told = [each for some in pool.map(partial(_walked_apart, products), SHAPES) for each in some]
     for (shape, window, name), seen in zip(jobs, told, strict=True):
         totals.update(missed=seen["missed"], doubled=seen["doubled"], unproved=not seen["proved"])
         overhead = round(seen["overhead"], 4)
@@ -101,11 +108,6 @@ def _report_change(found: Findings, products: int) -> None:
     found.tables.append(Table(f"{products:,} products over real sockets", columns, rows, note))
     for name in ("missed", "doubled", "unproved"):
         found.figures[name] = Figure(totals[name])
-
-
-def _walked_apart(products: int, shape: str) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = in_fresh_process(walked, products, shape, core=None)
-    return told
 
 
 def walked(products: int, shape: str) -> list[dict[str, Any]]:
@@ -130,9 +132,13 @@ async def _walked(products: int, shape: str, window: int, churn: Churn | None) -
         }
 
 
-def _report_days(found: Findings, products: int) -> None:
+def free_days(products: int) -> tuple[dict[str, Any], dict[str, int]]:
+    """What a walk on a free plan has to tell, and its calls a day."""
     clock = VirtualClock()
-    told, calls = run_in(_days(products, clock), clock=clock)
+    return run_in(_days(products, clock), clock=clock)
+
+
+def _report_days(found: Findings, products: int, told: dict[str, Any], calls: dict[str, int]) -> None:
     found.tables.append(
         Table(
             f"{products:,} products on a free plan of 1,000 calls a day",
@@ -177,20 +183,28 @@ async def _days(products: int, clock: VirtualClock) -> tuple[dict[str, Any], Cou
     return told, calls
 
 
-def _report_rates(found: Findings, least_seconds: int) -> None:
-    """What a walk takes beside the time that its requests need at this rate, its beginning included."""
-    rows: list[list[Any]] = []
-    worst = stated = 0.0
+def jobs_at_rates(least_seconds: int) -> list[tuple[int, int, str]]:
+    """Rates, pages and delays of the walks at a rate, the longest first."""
     jobs = [
         # Twice as long where it is judged: finding out how the server reads its bounds takes some three seconds.
         (rate, rate * least_seconds * (1 + (delays == STATED)), delays)
         for delays, how in DELAYS.items()
         for rate in how.rates
     ]
-    with ThreadPoolExecutor(2) as pool:  # time is virtual
-        told = pool.map(lambda job: in_fresh_process(at_rate, *job, core=None), jobs)
-    for (rate, pages, delays), ((seconds, requests, refused), (alone, _, alone_refused)) in zip(
-        jobs, told, strict=True
+    return sorted(jobs, key=lambda job: -job[1])
+
+
+def _report_rates(
+    found: Findings,
+    jobs: list[tuple[int, int, str]],
+    walks: Iterable[tuple[float, int, int]],
+    calls: Iterable[tuple[float, int, int]],
+) -> None:
+    """What a walk takes beside the time that its requests need at this rate, its beginning included."""
+    rows: list[list[Any]] = []
+    worst = stated = 0.0
+    for (rate, pages, delays), (seconds, requests, refused), (alone, _, alone_refused) in zip(
+        jobs, walks, calls, strict=True
     ):
         lost, lost_alone = seconds * rate / requests, alone * rate / pages
         worst = max(worst, lost / lost_alone)
@@ -205,18 +219,16 @@ def _report_rates(found: Findings, least_seconds: int) -> None:
         "calls without order",
         "refused",
     ]
+    rows.sort(key=lambda row: list(DELAYS).index(row[0]))
     found.tables.append(Table("Walks at a rate, in virtual time", columns, rows))
     found.figures["walk_beside_calls"] = Figure(worst)
     found.figures["walk_at_rate"] = Figure(stated)
 
 
-def at_rate(rate: int, pages: int, delays: str) -> list[tuple[float, int, int]]:
-    """Virtual seconds, requests, and how many were refused: of a walk, and of calls without order."""
-    told = []
-    for walked in (True, False):
-        clock = VirtualClock()
-        told.append(run_in(_at_rate(rate, pages, DELAYS[delays], clock, walked=walked), clock=clock))
-    return told
+def at_rate(rate: int, pages: int, delays: str, *, walked: bool) -> tuple[float, int, int]:
+    """Virtual seconds, requests, and how many were refused: of a walk, or of calls without order."""
+    clock = VirtualClock()
+    return run_in(_at_rate(rate, pages, DELAYS[delays], clock, walked=walked), clock=clock)
 
 
 async def _at_rate(

@@ -32,7 +32,7 @@ def page(results: Iterable[Result]) -> str:
     parts = [
         "# Results",
         f"Measured on {last:%Y-%m-%d} by `scripts/bench`. Only ratios within one table can be compared.",
-        f"{described(first.machine)} The whole took {sum(result.seconds for result in results) / 60:.0f} minutes.",
+        f"{described(first.machine)} The whole took {minutes(results):.0f} minutes.",
         ", ".join(f"{name} {version}" for name, version in first.versions.items()) + ".",
         "![The main figures](overview.svg)",
         "## Targets",
@@ -57,9 +57,8 @@ def summary(results: Iterable[Result], failed: Iterable[str]) -> str:
     """What became of all of them, in a few lines."""
     results = list(results)
     outcomes = Counter(verdict.outcome for result in results for verdict in result.verdicts)
-    minutes = sum(result.seconds for result in results) / 60
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    lines = [f"{minutes:.1f} minutes. Targets: {counts or 'none'}."]
+    lines = [f"{minutes(results):.1f} minutes. Targets: {counts or 'none'}."]
     lines += [
         f"  {_SIGNS[verdict.outcome]}: {result.question}, {verdict.says}: {shown(verdict.value)}, {verdict.bound}"
         for result in results
@@ -67,6 +66,15 @@ def summary(results: Iterable[Result], failed: Iterable[str]) -> str:
         if verdict.outcome in ("missed", "unsteady", "unmeasured")
     ]
     return "\n".join([*lines, *(f"  FAILED: {name}, see above" for name in failed)])
+
+
+def minutes(results: Iterable[Result]) -> float:
+    """How long all of them took; what several took at the same time counts once."""
+    total = until = 0.0
+    for began, seconds in sorted((result.date.timestamp(), result.seconds) for result in results):
+        total += max(0.0, began + seconds - max(began, until))
+        until = max(until, began + seconds)
+    return total / 60
 
 
 def described(machine: Machine) -> str:

@@ -4,8 +4,10 @@ import importlib
 import math
 import os
 import sys
+import threading
 import types
 import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -216,3 +218,41 @@ def test_a_picture_of_any_values_is_whole(values, target):
 @given(cell=st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text())
 def test_any_cell_can_be_shown(cell):
     assert isinstance(text.shown(cell), str)
+
+
+def test_what_counts_is_asked_at_the_same_time_and_what_judges_time_has_the_machine_to_itself(monkeypatch):
+    both, running, most = threading.Barrier(2, timeout=60), set(), {}
+
+    def question_of(name):
+        def run():
+            running.add(name)
+            if name.startswith("counts"):
+                both.wait()  # broken unless both are asked at once
+            most[name] = set(running)
+            if name.startswith("counts"):
+                both.wait()
+            running.discard(name)
+            return name
+
+        module = types.ModuleType(f"benchmarks.{name}")
+        module.run = run
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    names = ["counts a", "times a", "counts b", "times b"]
+    for name in names:
+        question_of(name)
+    monkeypatch.setattr(runner, "COUNTING", ("counts a", "counts b"))
+    answers = [(name, answer()) for name, answer in runner.asked(names)]
+    assert answers == [(name, name) for name in ("times a", "times b", "counts a", "counts b")]
+    assert most["times a"] == {"times a"}
+    assert most["times b"] == {"times b"}
+    assert most["counts a"] == most["counts b"] == {"counts a", "counts b"}
+
+
+def test_what_was_asked_at_the_same_time_takes_its_time_once():
+    def result(began, seconds):
+        return types.SimpleNamespace(date=datetime.fromtimestamp(began, UTC), seconds=seconds)
+
+    assert text.minutes([]) == 0
+    assert text.minutes([result(0, 60), result(60, 60), result(600, 60)]) == 3
+    assert text.minutes([result(90, 60), result(0, 120), result(30, 60), result(90, 30)]) == 2.5
