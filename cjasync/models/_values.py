@@ -26,7 +26,6 @@ _EMPTY = frozenset(("", "null", "NULL", "Null"))
 _MAX_MAGNITUDE = 140  # 40 digits and an exponent of two; a 400-digit number is damage or an attack
 _DIGITS = r"\d{1,40}+(?:\.\d{1,40}+)?+"  # "+": none is given back, since nothing that follows could be one of them
 _SIGNED = rf"[+-]?{_DIGITS}(?:[eE][+-]?\d{{1,2}})?"  # Java writes 0.00000000 as 0E-8
-DIGITS = re.compile(_DIGITS)
 _NUMBER = re.compile(rf"\s*({_SIGNED})\s*")
 _SPAN = re.compile(rf"\s*(?:({_SIGNED})|({_DIGITS})\s*(?:--?|[\u2013\u2014~])\s*({_DIGITS}))\s*")
 NUMBER_OR_NOTHING = rf"^\s*(?:{_SIGNED})?\s*$"
@@ -146,8 +145,10 @@ def read_decimal(value: Any) -> Decimal | None:
         return None
     if isinstance(value, _NUMBERS) and not isinstance(value, bool):
         # 3.0 is read as 3: the two are one key to whoever remembers what was read.
-        number = Decimal(repr(value).removesuffix(".0") if isinstance(value, float) else value)
-        if isinstance(value, float) and len(number.as_tuple().digits) > _EXACT_DIGITS:
+        shown = repr(value).removesuffix(".0") if isinstance(value, float) else value
+        number = Decimal(shown)
+        # What is written with as few signs has no more digits, which are slow to count.
+        if isinstance(shown, str) and len(shown) > _EXACT_DIGITS and len(number.as_tuple().digits) > _EXACT_DIGITS:
             raise Unreadable(f"more digits than a float keeps exactly: {show(value)}")
         if number.is_finite() and abs(number.adjusted()) <= _MAX_MAGNITUDE:
             return number
@@ -276,9 +277,10 @@ def read_texts(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        if value.strip() in _EMPTY:
+        text = value.strip()
+        if text in _EMPTY:
             return ()
-        parsed = _parsed(value)
+        parsed = _parsed(value) if text[0] == "[" else text
         if not isinstance(parsed, list) or any(isinstance(item, list | dict) for item in parsed):
             return (value,)  # plain text, whatever it looks like
         value = parsed

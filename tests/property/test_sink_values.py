@@ -7,12 +7,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cjasync.catalog.sinks import Batch, open_sink, read_rows
 from cjasync.catalog.sinks import newest as newest_module
+from cjasync.catalog.sinks.cells import json_text
 from cjasync.catalog.sinks.newest import WrittenKeys
+from cjasync.catalog.sinks.texts import json_lists
+from cjasync.models._values import read_texts
 from tests.sink_rows import FILES, NOON, Thing, decoded, decoded_page, expected, held_in
 
 SIMPLE = [name for name in FILES if name != "t.jsonl.gz" and name != "t.jsonl.zst"]  # both hold what .jsonl holds
@@ -26,7 +29,18 @@ numbers = (
     | st.floats(-1e6, 1e6, allow_nan=False)
 )
 amounts = st.integers(0, 10**9) | st.builds("{}.{}".format, digits, digits)
-spans = amounts | amounts.map(lambda low: f"{low} -- 9{'9' * 40}") | st.just("")
+short = st.builds("{}.{}".format, st.integers(0, 99), st.text("0123456789", min_size=1, max_size=3))
+spans = (
+    amounts
+    | amounts.map(lambda low: f"{low} -- 9{'9' * 40}")
+    | st.builds("{} -- {}".format, short, short)
+    | st.floats(0, 1e6, allow_nan=False).map(lambda amount: round(amount, 2))
+    | st.just("")
+)
+# What looks like a list of texts as JSON, and may be none.
+nearly_lists = st.lists(st.sampled_from(['["', '"]', '","', '"', ",", "[", "]", "a", "\u540d", "\n", "\\", " "])).map(
+    "".join
+)
 times = (
     st.integers(0, 9_999_999_999_999)
     | st.integers(0, 4_000_000_000).map(lambda seconds: (NOON + timedelta(seconds=seconds)).isoformat())
@@ -66,6 +80,14 @@ async def write(path, *batches):
         for rows in batches:
             await sink.write(rows)
         return await sink.finish()
+
+
+@given(st.lists(nearly_lists | texts | st.lists(texts, max_size=3).map(json_text), max_size=5))
+@example(['["]'])
+@example(['["a"]\n["b"]', '["c'])
+@example(['[","x"y"]'])
+def test_a_list_inside_a_text_is_written_as_if_it_had_been_taken_apart(column):
+    assert list(json_lists(column)) == [json_text(read_texts(raw)) for raw in column]
 
 
 @pytest.mark.parametrize("name", SIMPLE)

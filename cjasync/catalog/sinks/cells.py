@@ -99,7 +99,6 @@ FROM_JSON: Mapping[CellKind, Callable[[Any], Any]] = {
 }
 
 TO_TEXT: Mapping[CellKind, Convert] = {
-    "texts": json_texts,
     "numbers": lambda column: json_texts(NUMBER_TEXTS(column)),
     "json": json_texts,
 }

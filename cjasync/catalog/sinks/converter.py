@@ -16,24 +16,23 @@ from msgspec.structs import astuple
 
 from cjasync.catalog.sinks.cells import CellKind, Convert, utc
 from cjasync.catalog.sinks.columns import Layout, columns_of, is_span, plain
+from cjasync.catalog.sinks.texts import text_lists
 from cjasync.models._model import Field, Model
-from cjasync.models._values import DIGITS, Span, read_bounds, read_texts
+from cjasync.models._values import Span, read_bounds, read_time
 
 Raw = Sequence[Sequence[Any]]
-Times = Callable[[Callable[[Any], datetime | None], Sequence[Any]], Sequence[Any]]
-"""Turns a raw column of times, which the first argument reads one by one, into what a format stores."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _MEMO_SIZE = 8_192  # values, some 2 MB
-_TEXT_LISTS = msgspec.json.Decoder(list[str])
+_PLAIN = 15  # digits at most, which a float keeps exactly
 
 
 class PageConverter:
     """Turns a page of rows into columns.
 
     number: how one exact number is converted. columns: how a column of each other kind is; not at all where it is
-    missing. times: how raw times are read, where not as datetimes. None stays None.
+    missing. raw: how a column of a kind is converted as it came, which spares its exact values. None stays None.
     """
 
     def __init__(
@@ -41,11 +40,11 @@ class PageConverter:
         layout: Layout,
         number: Callable[[Decimal], Any],
         columns: Mapping[CellKind, Convert],
-        times: Times | None = None,
+        raw: Mapping[CellKind, Convert] | None = None,
     ) -> None:
         self._model = layout.model
         fields = layout.model.__model_fields__.values()
-        self._sources = [_source(field, layout.model, number, columns, times or exact_times) for field in fields]
+        self._sources = [_source(field, layout.model, number, columns, raw or {}) for field in fields]
 
     def __call__(self, rows: Sequence[Model]) -> list[Sequence[Any]]:
         """The page's columns, in the order of the layout."""
@@ -72,12 +71,43 @@ class _Memo(dict[Any, Any]):
         return converted
 
 
+class _Spans(dict[Any, tuple[Any, Any]]):
+    """Remembers the two cells of raw prices, or weights. Of CJ's ranges few come twice, but their ends do."""
+
+    def __init__(self, number: Callable[[Decimal], Any]) -> None:
+        self._number = number
+        self._ends = _Memo(self._end)
+
+    def __missing__(self, raw: Any) -> tuple[Any, Any]:
+        text = raw if isinstance(raw, str) else repr(raw).removesuffix(".0") if type(raw) in (int, float) else ""
+        low, dash, high = text.partition(" -- ")
+        least, most = self._ends[low], self._ends[high if dash else low]
+        if least is None or most is None:
+            bounds = (raw.low, raw.high) if isinstance(raw, Span) else read_bounds(raw)
+            cells = (None, None) if bounds is None else (self._number(bounds[0]), self._number(bounds[1]))
+        elif dash:
+            return (least[1], most[1]) if least[0] <= most[0] else (most[1], least[1])
+        else:
+            cells = least[1], least[1]
+        if len(self) >= _MEMO_SIZE:
+            self.clear()
+        self[raw] = cells
+        return cells
+
+    def _end(self, text: str) -> tuple[Decimal, Any] | None:
+        """One number and its cell; None where it is not written in the plainest way, as nearly all are."""
+        if len(text) > _PLAIN or not text.replace(".", "", 1).isdecimal() or "." in (text[0], text[-1]):
+            return None
+        exact = Decimal(text)
+        return exact, self._number(exact)
+
+
 def _source(
     field: Field,
     model: type[Model],
     number: Callable[[Decimal], Any],
     columns: Mapping[CellKind, Convert],
-    times: Times,
+    from_raw: Mapping[CellKind, Convert],
 ) -> Callable[[Raw], Iterable[Sequence[Any]]]:
     """How the columns of one field come out of the page's raw columns."""
     places = [model.__struct_fields__.index(name) for name in (field.name, *field.slots[1:])]
@@ -85,37 +115,21 @@ def _source(
     read = field.kind.read
 
     if is_span(field):
-        spans = _Memo(_span_reader(number))
+        spans = _Spans(number)
         return lambda raw: zip(*map(spans.__getitem__, _told(raw, places)), strict=True)
     if kind == "decimal":
         numbers = _Memo(lambda raw: None if (value := read(raw)) is None else number(value))
         return lambda raw: (list(map(numbers.__getitem__, _told(raw, places))),)
-    steps = [step for step in (_reader(field, times), columns.get(kind)) if step is not None]
+    steps = [from_raw[kind]] if kind in from_raw else [_reader(field), columns.get(kind)]
+    needed = [step for step in steps if step is not None]
 
     def one_column(raw: Raw) -> Iterable[Sequence[Any]]:
         column = _told(raw, places)
-        for step in steps:
+        for step in needed:
             column = step(column)
         return (column,)
 
     return one_column
-
-
-def _span_reader(number: Callable[[Decimal], Any]) -> Callable[[Any], tuple[Any, Any]]:
-    """How a raw price or weight becomes its two cells."""
-    ends = _Memo(lambda text: ((exact := Decimal(text)), number(exact)) if DIGITS.fullmatch(text) else None)
-
-    def cells(raw: Any) -> tuple[Any, Any]:
-        if isinstance(raw, str):
-            # CJ's way to write a range: many are new, but few of their ends are.
-            low, _, high = raw.partition(" -- ")
-            least, most = ends[low], ends[high or low]
-            if least is not None and most is not None:
-                return (least[1], most[1]) if least[0] <= most[0] else (most[1], least[1])
-        bounds = (raw.low, raw.high) if isinstance(raw, Span) else read_bounds(raw)
-        return (None, None) if bounds is None else (number(bounds[0]), number(bounds[1]))
-
-    return cells
 
 
 def _told(raw: Raw, places: Sequence[int]) -> Sequence[Any]:
@@ -128,14 +142,14 @@ def _told(raw: Raw, places: Sequence[int]) -> Sequence[Any]:
     return first
 
 
-def _reader(field: Field, times: Times) -> Convert | None:
+def _reader(field: Field) -> Convert | None:
     """How a raw column becomes exact values; None where they are the same."""
     read = field.kind.read
     match field.kind.name:
         case "time":
-            return lambda column: times(read, column)
+            return exact_times
         case "texts":
-            return _text_lists
+            return text_lists
         case "model":
             return lambda column: list(map(plain, column))
         case "models":
@@ -144,33 +158,18 @@ def _reader(field: Field, times: Times) -> Convert | None:
             return (lambda column: list(map(read, column))) if field.kind.lazy else None
 
 
-def exact_times(read: Callable[[Any], datetime | None], column: Sequence[Any]) -> Sequence[datetime | None]:
+def exact_times(column: Sequence[Any]) -> Sequence[datetime | None]:
     """A raw column of times as datetimes in UTC."""
-    if set(map(type, column)) == {int} and not any(map((1000).__rmod__, column)):
-        # Milliseconds of whole seconds, as nearly all are: one step of C.
-        return msgspec.convert([raw // 1000 for raw in column], list[datetime], strict=False)
-    return [_time(read, raw) for raw in column]
+    if set(map(type, column)) == {int}:
+        seconds = [raw // 1000 for raw in column]
+        if 1000 * sum(seconds) == sum(column):
+            # Milliseconds of whole seconds, as nearly all are: one step of C.
+            return msgspec.convert(seconds, list[datetime], strict=False)
+    return list(map(_time, column))
 
 
-def _time(read: Callable[[Any], datetime | None], raw: Any) -> datetime | None:
+def _time(raw: Any) -> datetime | None:
     if type(raw) is int:
         return _EPOCH + raw * _MILLISECOND
-    time = read(raw)
+    time = read_time(raw)
     return None if time is None else utc(time)
-
-
-def _text_lists(column: Sequence[Any]) -> Sequence[Sequence[str]]:
-    """Lists of texts, of lists and of texts that hold one as JSON."""
-    kinds = set(map(type, column))
-    if kinds == {list}:
-        return column
-    packed = [raw for raw in column if raw and raw[0] == "[" and type(raw) is str] if str in kinds else []
-    try:
-        # Each of these begins a line with a bracket: there are as many lists as texts only if each text holds one.
-        unpacked = _TEXT_LISTS.decode_lines("\n".join(packed))
-    except msgspec.DecodeError:
-        unpacked = []
-    if len(unpacked) != len(packed):
-        return list(map(read_texts, column))
-    following = iter(unpacked)
-    return [next(following) if raw and raw[0] == "[" and type(raw) is str else read_texts(raw) for raw in column]

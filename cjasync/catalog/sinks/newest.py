@@ -68,7 +68,7 @@ class WrittenKeys:
 
 def _parts(keys: Iterable[str]) -> tuple[array[int], array[int]]:
     """32 bits and 16 others of each key's hash: cut out of them all in a few steps of C."""
-    hashes = array("q", map(hash, keys)).tobytes()
+    hashes = array("q", list(map(hash, keys))).tobytes()
     return array("I", hashes)[::2], array("H", hashes)[2::4]
 
 

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import cjasync.catalog.sinks.durable as durable
-from cjasync.catalog.sinks.cells import FROM_TEXT, TO_TEXT, CellKind, digits, iso_texts, moment, utc
+from cjasync.catalog.sinks.cells import FROM_TEXT, TO_TEXT, CellKind, Convert, digits, iso_texts, moment, utc
 from cjasync.catalog.sinks.columns import DELETED_AT, FETCHED_AT, Layout
 from cjasync.catalog.sinks.converter import PageConverter
+from cjasync.catalog.sinks.texts import json_lists
 from cjasync.catalog.sinks.upserting import UpsertingSink
 from cjasync.models._model import Model
 
+_NULL = float("nan")
 _INTS: Mapping[bool | None, int | None] = {False: 0, True: 1, None: None}
 
 
@@ -45,7 +47,8 @@ class SqliteSink(UpsertingSink):
 
     def __init__(self, path: Path, layout: Layout, question: str) -> None:
         super().__init__(path, layout, question)
-        self._convert = PageConverter(layout, _number, {**TO_TEXT, "time": _sortable, "bool": _as_ints})
+        columns: Mapping[CellKind, Convert] = {**TO_TEXT, "time": _sortable, "bool": _as_ints}
+        self._convert = PageConverter(layout, _number, columns, {"texts": json_lists})
         cells = "?" * (len(layout.columns) + 1)
         self._insertion = "INSERT INTO products VALUES ($cells, NULL)".replace("$cells", ", ".join(cells))
 
@@ -70,7 +73,7 @@ class SqliteSink(UpsertingSink):
 
     def _write(self, rows: Sequence[Model], fetched_at: datetime) -> None:
         self._begin()
-        columns = self._convert(rows)
+        columns = map(_without_none, self._convert(rows))
         self._db.executemany(self._insertion, zip(*columns, repeat(self._stored(fetched_at)), strict=False))
 
     def _bury(self, pids: Sequence[str], at: datetime) -> None:
@@ -115,6 +118,12 @@ def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
 
 def _sortable(column: Sequence[datetime | None]) -> Sequence[str | None]:
     return [text if text is None or text[19] == "." else f"{text[:19]}.000000{text[19:]}" for text in iso_texts(column)]
+
+
+def _without_none(column: Sequence[Any]) -> Sequence[Any]:
+    # For a None, sqlite3 looks for an adapter first, which takes longer than all else about a cell; a float that is no
+    # number becomes NULL as well. `all` is the quicker look, and enough for most columns.
+    return column if all(column) or None not in column else [_NULL if cell is None else cell for cell in column]
 
 
 def _as_ints(column: Sequence[bool | None]) -> Sequence[int | None]:
