@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 YEAR = 365 * 86400
@@ -36,6 +36,18 @@ class Catalogue:
     def alive(self, since: float, until: float) -> set[str]:
         """Products that existed during that whole time."""
         return {p.pid for p in self.products if p.born <= since and p.dies > until}
+
+    def change(self, when: float, gone: float, come: float, rng: random.Random) -> None:
+        """Let these shares of the products go and come at that moment, some next to older ones, and prices change."""
+        known = [product for product in self.products if product.dies > when]
+        for product in rng.sample(known, int(len(known) * gone)):
+            product.dies = when
+        for like in rng.choices(known, k=int(len(known) * come)):
+            beside = None if like.created is None else like.created + rng.choice([-1, 0, 0, 1])
+            created = rng.choice([beside, beside, int(when) - rng.randrange(86400)])
+            number = len(self.products)
+            self.products.append(replace(like, number=number, created=created, born=when, dies=math.inf))
+            self.reprices.append((when, rng.choice(known).number, max(100, int(rng.lognormvariate(8.9, 1.0)))))
 
 
 def moments(shape: str, n: int, rng: random.Random) -> list[int]:

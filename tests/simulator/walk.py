@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cjasync.catalog.planner import Planner
 from cjasync.catalog.planning.question import Question
 from cjasync.catalog.planning.report import Report
-from tests.simulator.catalogue import START, Catalogue
+from tests.simulator.catalogue import Catalogue
 from tests.simulator.server import Server
 
 PAUSE = 60  # seconds after which the pages of a window do not join any more
@@ -86,6 +86,7 @@ def walk(
     result = Walk(planner.report())
     budget = Budget(seconds, bursts)
     flying: list[Question] = []
+    begun = server.now
     for _ in range(most):
         flying += planner.next(in_flight)
         if not flying:
@@ -112,7 +113,7 @@ def walk(
     else:
         raise AssertionError(f"no end after {most} questions")
     result.report, result.ended = planner.report(), server.now
-    lived = {server.pid(p) for p in catalogue.products if p.born <= START and p.dies > server.now}
+    lived = {server.pid(p) for p in catalogue.products if p.born <= begun and p.dies > server.now}
     result.lived, result.missed = len(lived), lived
     result.missed -= set(result.delivered)
     result.doubled = len(result.delivered) - len(set(result.delivered))

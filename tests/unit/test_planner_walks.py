@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from cjasync.catalog.planner import Planner
+from cjasync.catalog.planning.borders import windows
 from cjasync.catalog.planning.question import Answer, Region
 from tests.simulator.catalogue import START, Catalogue, catalogue
 from tests.simulator.server import Server
@@ -96,6 +97,31 @@ def test_from_the_second_walk_on_borders_are_known(shape: str, share: float) -> 
     nothing_lost(result)
     assert result.report.requests <= share * PAGES
     assert result.report.total_before == result.report.total_after == N
+
+
+@pytest.mark.parametrize("odd", [{"after": True}, {"before": True}, {"zone": 11 * 3600}])
+@pytest.mark.parametrize("beside", [-1, 0, 1])
+def test_what_has_come_on_the_borders_of_the_first_walk_is_not_missed(odd: dict[str, object], beside: int) -> None:
+    products = catalogue(2000)
+    planner = Planner.start(now=START, page_size=20, window=200)
+    first = walk(planner, Server(products, size=20, window=200, **odd), products).report  # type: ignore[arg-type]
+    old = products.products[0]
+    for start, _, _ in windows(first.certificates, first.facts, None, START + 86400):
+        if start is not None:
+            products.products.append(replace(old, number=len(products.products), created=start + beside))
+    second = Planner.start(now=START + 86400, page_size=20, window=200, facts=first.facts, earlier=first.certificates)
+    nothing_lost(walk(second, Server(products, size=20, window=200, **odd), products))  # type: ignore[arg-type]
+
+
+def test_a_first_window_that_came_to_hold_more_than_the_server_counts_is_cut_again() -> None:
+    products, odd = catalogue(1880), {"size": 20, "window": 200, "cap": 200}
+    planner = Planner.start(now=START, page_size=20, window=200)
+    first = walk(planner, Server(products, **odd), products).report  # type: ignore[arg-type]
+    _, _, rows = windows(first.certificates, first.facts, None, START + 86400)[0]
+    oldest = min(products.products, key=lambda product: product.created or START)
+    products.products += [replace(oldest, number=1880 + n) for n in range(210 - rows)]
+    second = Planner.start(now=START + 86400, page_size=20, window=200, facts=first.facts, earlier=first.certificates)
+    nothing_lost(walk(second, Server(products, **odd), products))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("churn", [1, 10, 50])

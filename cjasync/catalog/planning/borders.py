@@ -100,7 +100,10 @@ def _marks(certificates: Sequence[Certificate]) -> list[tuple[int, int]]:
     marks: list[tuple[int, int]] = []
     base = 0
     for certificate in timed:
-        marks += [(moment, base + rows) for moment, rows in certificate.marks]
+        start, end = certificate.region.start, certificate.region.end or 0
+        if start is not None:
+            marks.append((start, base))
+        # Where the filter goes by other times than rows show, these may lie elsewhere.
+        marks += [(moment, base + rows) for moment, rows in certificate.marks if (start or 0) < moment <= end]
         base += certificate.rows
-        marks.append(((certificate.region.end or 0) + 1, base))
-    return marks
+    return [*marks, ((timed[-1].region.end or 0) + 1, base)] if timed else []

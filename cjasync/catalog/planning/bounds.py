@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from cjasync.catalog.planning.listing import Ask, Breach, Learn, Learnt, Steps
+from msgspec.structs import replace
+
+from cjasync.catalog.planning.listing import Ask, Breach, Learn, Learnt, Listing, Steps
 from cjasync.catalog.planning.question import Facts, Mode, Region, Reply
 
 WITNESSES = 2  # moments that are tried before anything is concluded
@@ -76,6 +78,40 @@ def calibrate(moments: Iterable[int], facts: Facts) -> Steps:
             if sure in reply.times:
                 raise Learnt({"before": True}, "createTimeTo excludes its own second")
     yield Learn(UNDERSTOOD)
+
+
+def check_end(closed: Listing, top: int, below: int, moments: list[int], facts: Facts) -> Steps:
+    """The page under the last one must announce what that showed with an open end: `below` products.
+
+    Fewer may be gone, or cut off by a bound that means something else: where that would show.
+    """
+    if top - 1 in closed.totals:
+        count = closed.totals[top - 1][0]
+        lunch, shown = facts.at_lunch(closed.region.end), closed.region.end in moments
+        told = lunch or shown
+        doubtful = count < below if told else count < (top - 1) * facts.size
+        if doubtful or (count != below and not facts.checked):
+            yield from calibrate((moments[-1], *moments), facts)
+        elif count == below and not lunch and not (facts.checked and (facts.checked_end or not shown)):
+            yield Learn({"checked": True, "checked_end": facts.checked_end or shown})
+
+
+def read_to_end(closed: Listing, top: int, pages: list[int], moments: list[int], facts: Facts) -> Steps:
+    """Read these pages; once, the last of them only up to the second of the last product: does that come too?
+
+    Behind it nothing lies in the window, as one answer has shown: if bounds include their second, the page is the same.
+    """
+    last = closed.moments[top][-1] if top in closed.moments else None
+    if facts.checked_end or len(pages) < 2 or last is None or facts.clear_of_lunch(last) != last:
+        yield from closed.ask(pages)
+        return
+    yield from closed.ask(pages, last=replace(closed.region, end=last))
+    totals = {page: total for page, (total, _) in closed.totals.items()}
+    tried = totals.pop(pages[-1])
+    if tried < min(totals.values()):
+        yield from calibrate((last, *moments), facts)
+    elif closed.steady:
+        yield Learn({"checked_end": True})
 
 
 def try_second(moments: Sequence[int], facts: Facts) -> Steps:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from cjasync.catalog.planning.bounds import try_second
 from cjasync.catalog.planning.cover import seen_prices
 from cjasync.catalog.planning.listing import Ask, Breach, Certified, Learn, Listing, Outgrown, Range, Spawn, Steps, Unit
 from cjasync.catalog.planning.question import Certificate, Facts, Region, Reply
@@ -64,11 +65,14 @@ def opening(job: Opening, facts: Facts, categories: Sequence[str]) -> Steps:
     if any(later < earlier for earlier, later in pairwise(shown)):
         yield Spawn(Range(job.start, job.end, head.total, last=True))
         raise Breach("plain", "the server does not sort by create time, oldest first")
-    found = rows if job.borders else 0
-    yield Spawn(Range(begin, until, rows, head=head, walk_end=job.end, found=found, last=until == job.end))
+    understood = facts.checked_start and facts.checked_end
+    if len(job.borders) > 1 and not understood and facts.mode in ("seek", "keyset"):
+        # Nothing may have lain on these borders when they were made, and what has come since must not be left out.
+        yield from try_second([*shown, *(start for start, _, _ in job.borders if start is not None)], facts)
+    yield Spawn(Range(begin, until, rows, head=head, walk_end=job.end, last=until == job.end))
     for start, end, expected in job.borders[1:]:
         last, some = end == job.end, tuple(seen_prices(head))
-        yield Spawn(Range(start, end, expected, found=expected, rank=rows, last=last, prices=some))
+        yield Spawn(Range(start, end, expected, rank=rows, last=last, prices=some))
         rows += expected
 
 
@@ -154,7 +158,8 @@ def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
             yield Certified(Certificate(Region(), 0, 0, 0, 0, facts.mode, "uncounted"))
         return
     if (job.none or job.counted == newest.total) and None not in newest.times and not uncounted:
-        yield Learn({"counts": min(job.before, newest.total)})
+        # Where the total rose, the one before may be where the server stops.
+        yield Learn({"counts": newest.total if newest.total <= job.before else job.before - 1})
         return
     # A server that stops counting hides them, as it hides how many there are.
     hidden = 0 if uncounted else (yield from count_untimed(job.end, newest, facts, job.untimed))

@@ -91,7 +91,9 @@ class Intake:
             era=state.era,
             error=error,
             seq=state.requests,
-            exact=not answer.total or answer.total < counted or answer.total <= state.facts.counts,
+            exact=not answer.total
+            or answer.total < counted
+            or (answer.total <= state.facts.counts and not state.facts.capped),
         )
 
     def settle(self, certified: Certified) -> None:

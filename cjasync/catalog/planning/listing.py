@@ -41,7 +41,7 @@ class Range(Struct, frozen=True, tag="range"):
     density: rows per second before `start`, for the modes that have to guess where a window ends.
     seen_start: a product was certainly created at `start`.
     head: the first page of all products, for the window that begins with it. walk_end: where the walk ends, then.
-    found: products that an earlier walk found there. rank: about so many were created before `start`.
+    rank: about so many were created before `start`.
     last: the walk ends with it. prices: of some before it.
     """
 
@@ -54,7 +54,6 @@ class Range(Struct, frozen=True, tag="range"):
     seen_start: bool = False
     head: Reply | None = None
     walk_end: int | None = None
-    found: int = 0
     rank: int = 0
     last: bool = False
     prices: tuple[int, ...] = ()
@@ -152,7 +151,7 @@ class Listing:
         if shown := [moment for moment in reply.times[:rows] if moment is not None]:
             self.moments[page] = sorted(shown)
         self.steady = self.steady and self.lowest in (None, count)
-        self.exact = self.exact and reply.exact
+        self.exact = self.exact and (reply.exact or total is not None)
         self.lowest = count if self.lowest is None else min(self.lowest, count)
         self.totals[page] = count, reply.era
         self.heard[page] = reply.seq
@@ -202,10 +201,14 @@ class Listing:
         upper_first = self.heard[page + 1] == first
         return all(b <= a if upper_first else a <= b for a, b in pairwise(between))
 
-    def ask(self, pages: Sequence[int], kind: str = "page", burst: int = 0) -> Steps:
-        """Read these pages, all in flight together."""
+    def ask(self, pages: Sequence[int], kind: str = "page", burst: int = 0, last: Region | None = None) -> Steps:
+        """Read these pages, all in flight together; the last of them of another region that should hold the same."""
         if pages:
-            replies = yield [Ask(self.region, page, kind, self.sort, max(burst, len(pages))) for page in pages]
+            regions = [*[self.region] * (len(pages) - 1), last or self.region]
+            replies = yield [
+                Ask(region, page, kind, self.sort, max(burst, len(pages)))
+                for region, page in zip(regions, pages, strict=True)
+            ]
             for page, reply in zip(pages, replies, strict=True):
                 if reply.error:  # the window has shrunk meanwhile
                     raise Outgrown(max(self.facts.window, self.lowest or 0) + 1)
@@ -219,8 +222,12 @@ class Listing:
         while self.totals and self.repairs < MAX_REPAIRS:
             top = max(self.totals)
             total = self.totals[top][0]
-            if total <= top * self.facts.size or self.ends_after(top):
+            if self.ends_after(top):
                 return
+            if total <= top * self.facts.size:
+                if self.exact or not self.region.depth:
+                    return
+                raise Outgrown(total)  # there may be more than the server counts
             if top >= self.facts.reach:
                 if self.newest is not None and not self.whole:  # a page costs less than the region does
                     (newest,) = yield [Ask(Region(), 1, "last", "desc")]

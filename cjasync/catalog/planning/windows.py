@@ -13,7 +13,14 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from cjasync.catalog.planning.bounds import calibrate, check_inside, check_rows, try_second, unsorted
+from cjasync.catalog.planning.bounds import (
+    calibrate,
+    check_end,
+    check_inside,
+    check_rows,
+    read_to_end,
+    unsorted,
+)
 from cjasync.catalog.planning.cover import Cover, seen_prices
 from cjasync.catalog.planning.keyset import chain, known_times
 from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
@@ -41,7 +48,7 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     spine, top = yield from _last_page(whole, job, facts, first)
     if spine.exact and spine.total <= top * facts.size:
         _take_heads(whole, heads, top, spine.total)
-        yield from settle(whole, top, facts, categories, job.start if job.seen_start else None, job.found)
+        yield from settle(whole, top, facts, categories, job.start if job.seen_start else None)
         return
     moments = known_times(spine)
     if not moments:
@@ -112,10 +119,10 @@ def _beside_head(job: Range, head: Reply, facts: Facts) -> Steps:
     kept = spine if spine.error or job.end == job.walk_end else _up_to(job, spine, top, facts)
     last = None if kept is None else (top, kept)
     joined = head.era == spine.era
-    if spine.error or top <= LEAST_PAGES or None in head.times:
+    if spine.error or top <= LEAST_PAGES or None in head.times or facts.capped:
         if joined and not spine.error:
             yield Learn({"untimed": head.total - spine.total})
-        still = joined and head.total == spine.total and None not in head.times
+        still = joined and head.total == spine.total and None not in head.times and not facts.capped
         return last, {1: head} if still and last is not None else {}
     (second,) = yield [Ask(Region(), 2, burst=top - 1)]
     heads = {1: head, 2: second}
@@ -185,7 +192,7 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         return False, None
     # Without a page of its own, the window's start was asked for nowhere.
     seen_start = job.start if job.seen_start and top else None
-    yield from settle(listing, max(1, top), facts, categories, seen_start, job.found)
+    yield from settle(listing, max(1, top), facts, categories, seen_start)
     return True, None
 
 
@@ -249,22 +256,13 @@ def _close(closed: Listing, top: int, job: Range, moments: list[int], facts: Fac
         closed.floor = skipped
         closed.keys.update(dict.fromkeys(job.known[: skipped * facts.size], job.start))
     wanted = [page for page in range(top - 1, closed.floor, -1) if page not in closed.totals]
-    if wanted and not facts.checked:
+    if not facts.checked:
         yield from closed.ask(wanted[:1])
-        wanted = wanted[1:]
+        yield from check_end(closed, top, below, moments, facts)
+        yield from read_to_end(closed, top, wanted[1:], moments, facts)
     else:
-        yield from closed.ask(wanted)
-        wanted = []
-    if top - 1 in closed.totals:
-        count = closed.totals[top - 1][0]
-        # Fewer than announced may be gone, or cut off by a bound that means something else: where that would show.
-        lunch, shown = facts.at_lunch(closed.region.end), closed.region.end in moments
-        told = lunch or shown
-        doubtful = count < below if told else count < (top - 1) * facts.size
-        if doubtful or (count != below and not facts.checked):
-            yield from calibrate((moments[-1], *moments), facts)
-        elif count == below and not lunch and not (facts.checked and (facts.checked_end or not shown)):
-            yield Learn({"checked": True, "checked_end": facts.checked_end or shown})
+        yield from read_to_end(closed, top, wanted, moments, facts)
+        yield from check_end(closed, top, below, moments, facts)
     yield from settle(closed, top, facts, categories, job.start if job.seen_start else None)
 
 
@@ -279,13 +277,8 @@ def _skippable(job: Range, era: int, facts: Facts) -> int:
     return pages if spare >= SPARE and job.known_era == era else pages - 1
 
 
-def settle(
-    listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None, found: int = 0
-) -> Steps:
-    """Read the rest, certify; where numbered pages do not suffice, go through the region page by page.
-
-    found: products that an earlier walk found there. Fewer may be gone, or cut off by a bound that was never tried.
-    """
+def settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None) -> Steps:
+    """Read the rest, certify; where numbered pages do not suffice, go through the region page by page."""
     region = listing.region
     try:
         yield from listing.finish(top)
@@ -304,8 +297,6 @@ def settle(
         elif not facts.checked_start and not facts.at_lunch(seen_start):
             yield Learn({"checked_start": True})
     yield from check_inside(listing.times, region, facts)
-    if (listing.lowest or 0) < found and not (facts.checked_start and facts.checked_end):
-        yield from try_second(sorted(listing.times)[: facts.size], facts)
     if not listing.in_order:
         raise Breach(unsorted(facts), "pages do not go from old to new")
     if listing.proof != "none":
