@@ -14,13 +14,12 @@ day is known by its end, and that end never moves back: whoever sets the clock b
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from copy import deepcopy
 from itertools import islice
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
-from cjasync.quota.state import Blocked, BudgetState, Exhausted, NotBefore, RateState, SeatsState, Start
+from cjasync.quota.state import Blocked, BudgetState, Exhausted, NotBefore, RateState, SeatsState
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -30,6 +29,7 @@ GRAIN = 1440  # budgets count in 1/1440 tokens: a minute brings back exactly `li
 POLL = SECOND // 200  # when to ask again for a token whose return hangs on an answer that may come any moment
 GRACE = SECOND // 50  # how late a process may be for its turn before another one takes it
 YIELD = SECOND // 200  # what a process that comes last leaves to those who are about to come for their turn
+LONGER = 2 * SECOND  # than a request may be on its way its jitter holds, margins and the store's short cuts included
 STEPS = 1024  # returns of a larger bucket are rounded up to so many steps a window, which keeps its state small
 
 
@@ -37,7 +37,7 @@ class Rate(Struct, frozen=True):
     """One of `limit` tokens, each of which is back `per` after its request has surely arrived. None: no limit.
 
     jitter: by how much the ways of two requests to the server are believed to differ at most. So long after sending it
-    counts as arrived even if no answer has come.
+    counts as arrived even if no answer has come. Of those who share the bucket, the most careful one's word holds.
     """
 
     key: str
@@ -59,7 +59,7 @@ class Rate(Struct, frozen=True):
             state.line[who] = (at, turn)
             return NotBefore(at, self.key)
         if limit is not None:
-            state.flying[token] = now
+            self._fly(state, token, now, per)
         if state.line or state.next_turns:
             state.line.pop(who, None)
             state.turn = max(state.turn, turn)
@@ -93,9 +93,17 @@ class Rate(Struct, frozen=True):
             del state.coming[:back], state.counts[:back]
         while flying:
             token, sent = next(iter(flying.items()))
-            if sent + self.jitter + state.delays.margin + per > now:
+            if sent + self._careful(state, now) + state.delays.margin + per > now:
                 break
             del flying[token]
+
+    def _careful(self, state: RateState, now: int) -> int:
+        return self.jitter if now >= state.jitter_until else max(self.jitter, state.jitter)
+
+    def _fly(self, state: RateState, token: int, at: int, per: int) -> None:
+        state.flying[token] = at
+        if self.jitter >= self._careful(state, at):
+            state.jitter, state.jitter_until = self.jitter, at + self.jitter + per + LONGER
 
     def _turn(self, state: RateState, now: int, who: int, limit: int, per: int) -> tuple[int, int]:
         """When to go or ask again, and the turn: whoever has had fewest goes first, then whoever came first."""
@@ -143,7 +151,7 @@ class Rate(Struct, frozen=True):
         """The request leaves later than it was booked."""
         if self.limit is not None:
             state.flying.pop(token, None)  # they stand in the order of their sending
-            state.flying[token] = at
+            self._fly(state, token, at, self.per)
 
     def arrived(self, state: RateState, token: int, at: int, took: int, now: int) -> None:
         """An answer came at `at`, `took` after sending: so long ago the request had surely been counted."""
@@ -159,8 +167,8 @@ class Rate(Struct, frozen=True):
 
     def _expect(self, state: RateState, answers: list[tuple[int, int]], limit: int | None, per: int) -> None:
         """Await the tokens of these answers."""
-        delays, coming, counts, jitter = state.delays, state.coming, state.counts, self.jitter
-        after, credit = delays.margin + per, delays.credit
+        delays, coming, counts = state.delays, state.coming, state.counts
+        after, credit, jitter = delays.margin + per, delays.credit, self._careful(state, answers[-1][0])
         back = [at + after - max(credit, took - jitter) for at, took in answers]
         if limit is not None and limit > STEPS:
             width = per // STEPS
@@ -320,11 +328,3 @@ class Seats(Struct, frozen=True):
 
 
 Claim = Rate | Budget | Seats
-
-
-def step(
-    claim: Claim, state: Any, now: int, wall: int = 0, token: int = 0, who: int = 0
-) -> tuple[Any, Start | Blocked]:
-    """One claim by itself, leaving `state` as it is: the next state and the verdict."""
-    after = deepcopy(state)
-    return after, claim.take(after, now, wall, token, who) or Start(now)

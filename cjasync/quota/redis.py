@@ -149,6 +149,8 @@ class RedisStore:
             away=len(coming),
             not_before=found.get("stop", 0) * MICRO,
             said=(said, found["said_per"] * MICRO, found["said_until"] * MICRO) if said else None,
+            jitter=found.get("jitter", 0) * MICRO,
+            jitter_until=found.get("jitter_until", 0) * MICRO,
             delays=Delays(credit=found.get("credit", 0) * MICRO, margin=found.get("margin", 0) * MICRO),
         )
 

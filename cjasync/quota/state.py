@@ -8,12 +8,6 @@ from cjasync.quota.delays import Delays
 from cjasync.quota.facts import Source
 
 
-class Start(Struct, frozen=True):
-    """The request may go out at once."""
-
-    at: int
-
-
 class NotBefore(Struct, frozen=True):
     """Nothing was taken; ask again at `at`."""
 
@@ -40,6 +34,7 @@ class RateState(Struct, tag="rate", array_like=True):
     coming: when the answered tokens are back, sorted; counts: how many each time; away: how many in all.
     line: who waits -> (when it was told to come, its turn). turn: the one served last; next_turns: who -> its next one.
     not_before: the server's stop. said: (limit, per, until) as the server stated it. delays: what answers have taught.
+    jitter: the largest stated by those who sent of late; it holds until jitter_until.
     """
 
     flying: dict[int, int] = field(default_factory=dict)
@@ -52,6 +47,8 @@ class RateState(Struct, tag="rate", array_like=True):
     not_before: int = 0
     said: tuple[int, int, int] | None = None
     delays: Delays = field(default_factory=Delays)
+    jitter: int = 0
+    jitter_until: int = 0
 
 
 class BudgetState(Struct, tag="budget", array_like=True):

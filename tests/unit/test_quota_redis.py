@@ -450,14 +450,15 @@ claims = st.builds(
 )
 
 
-def beside(one, me, cost, keep, own_calls, own_points):
-    """What another client of the same account claims: the same buckets, and limits of its own."""
-    seats, calls, points, *rates = one
+def beside(one, me, cost, keep, own_calls, own_points, jitter):
+    """What another client of the same account claims: the same buckets, limits and a way of its own."""
+    seats, calls, points, *rates, account = one
     return (
         replace(seats, account=me),
         replace(calls, keep=keep, cap=own_calls),
         replace(points, cost=cost, cap=own_points, cap_keep=keep),
         *rates,
+        replace(account, jitter=jitter),
     )
 
 
@@ -472,6 +473,7 @@ two_clients = claims.flatmap(
             st.integers(0, 2),
             st.one_of(st.none(), st.integers(3, 5)),
             st.one_of(st.none(), st.integers(40, 200)),
+            st.sampled_from([2 * SECOND, SECOND // 50, 0]),
         ),
     )
 )

@@ -3,7 +3,7 @@
 -- Times are whole microseconds. KEYS[1]: what all keys begin with. ARGV: the work in JSON, and a clock (0: the server's).
 local root, work, given = KEYS[1], cjson.decode(ARGV[1]), tonumber(ARGV[2])
 local SECOND, MINUTE, DAY = 1e6, 6e7, 8.64e10
-local GRAIN, POLL, GRACE, YIELD = 1440, 5000, 20000, 5000
+local GRAIN, POLL, GRACE, YIELD, LONGER = 1440, 5000, 20000, 5000, 2e6
 local KEPT = 259200 -- seconds that a bucket nobody asks for is remembered
 local MIDNIGHT_DOUBT = 15 * MINUTE
 local ANSWER = 5 * SECOND -- as long as an answer is waited for

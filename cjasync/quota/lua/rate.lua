@@ -48,6 +48,18 @@ local function back(key, missing, limit, per)
   return at > now and at or now + POLL
 end
 
+local function careful(claim, meta, at)
+  return at < meta.jitter_until and math.max(claim.jitter, meta.jitter) or claim.jitter
+end
+
+local function fly(claim, key, meta, token, at, per)
+  redis.call('ZADD', key .. ':flying', text(at), token)
+  redis.call('EXPIRE', key .. ':flying', KEPT)
+  if claim.jitter >= careful(claim, meta, at) then
+    write(key, { jitter = claim.jitter, jitter_until = at + claim.jitter + per + LONGER })
+  end
+end
+
 function Rate.take(claim, key, token, who)
   local meta = read(key)
   local limit, per = Rate.in_force(claim, meta)
@@ -56,7 +68,7 @@ function Rate.take(claim, key, token, who)
   local at, turn, mine, queued = meta.stop, 0, nil, #line
   if limit then
     redis.call('ZREMRANGEBYSCORE', key .. ':coming', '-inf', text(now))
-    redis.call('ZREMRANGEBYSCORE', key .. ':flying', '-inf', text(now - claim.jitter - meta.margin - per))
+    redis.call('ZREMRANGEBYSCORE', key .. ':flying', '-inf', text(now - careful(claim, meta, now) - meta.margin - per))
     local ahead, first = 0, 0
     if #line > 0 or turns then mine, turn, ahead, first, queued = place(key, meta, line, who) end
     local out = redis.call('ZCARD', key .. ':flying') + redis.call('ZCARD', key .. ':coming')
@@ -76,10 +88,7 @@ function Rate.take(claim, key, token, who)
     if not mine then write(key, { seq = seq }) end
     return { 'wait', text(at - now), claim.key }
   end
-  if limit then
-    redis.call('ZADD', key .. ':flying', text(now), token)
-    redis.call('EXPIRE', key .. ':flying', KEPT)
-  end
+  if limit then fly(claim, key, meta, token, now, per) end
   if queued > 0 or turns then
     redis.call('HDEL', key .. ':line', who)
     local served = math.max(meta.turn, turn)
@@ -121,7 +130,7 @@ local LEARNT = { 'credit', 'margin', 'least', 'total', 'count', 'old_least', 'ol
 
 function Rate.settle(claim, key, job)
   if job.what == 'sent' then
-    if claim.limit then redis.call('ZADD', key .. ':flying', text(now - job.ago), job.token) end
+    if claim.limit then fly(claim, key, read(key), job.token, now - job.ago, claim.per) end
     return
   end
   local meta, delays = read(key), {}
@@ -129,7 +138,8 @@ function Rate.settle(claim, key, job)
   if not job.refusal and (claim.limit or meta.said_limit > 0) then learn(delays, job.took) end
   if redis.call('ZREM', key .. ':flying', job.token) == 1 then
     local _, per = Rate.in_force(claim, meta)
-    local by = now - job.ago - math.max(delays.credit, job.took - claim.jitter) + delays.margin
+    local at = now - job.ago
+    local by = at - math.max(delays.credit, job.took - careful(claim, meta, at)) + delays.margin
     redis.call('ZADD', key .. ':coming', text(by + per), job.token)
     redis.call('EXPIRE', key .. ':coming', KEPT)
   end
