@@ -207,7 +207,7 @@ def test_no_schedule_and_no_report_of_the_server_gets_a_process_beyond_what_its_
     sent: dict[int, int] = {}
     paid: dict[int, int] = {}
     for passed, turned, cost, who, n, told in asked:
-        now, wall = now + passed, wall + passed + turned
+        now, wall = now + passed + 1, wall + passed + 1 + turned  # days are told apart by when they began
         booking = Booking(
             (
                 Budget("c", "calls", 1000, until_points=True, cap=calls[who]),
