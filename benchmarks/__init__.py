@@ -18,16 +18,19 @@ QUESTIONS = (
     "extras",
     "sandbox",
     "memory",
-    "walk",
-    "catalogue",
-    "moving",
     "soak",
+    "moving",
+    "catalogue",
+    "walk",
 )
 """The names of all questions, in the order they are answered."""
 
-COUNTING = ("memory", "walk", "catalogue", "moving", "soak")
-"""Those whose figures nothing beside them changes, counts and sizes: they are asked at the same time, once the others,
-which judge processor time, latency or a real rate, have had the machine to themselves."""
+COUNTING = ("soak", "moving", "catalogue", "walk")
+"""Those whose figures are counts, which nothing beside them changes, and which leave a core idle now and then.
+
+They are asked two at a time, once the others, which judge processor time, latency, memory or a real rate, have had the
+machine to themselves.
+"""
 
 OVERVIEW = ("call", "pages", "decode", "pager")
 """The questions whose first charts make the main picture."""
