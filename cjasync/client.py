@@ -211,6 +211,8 @@ class CJClient:
         """
         if concurrency is not None and concurrency < 1:
             raise ConfigError(f"`concurrency` must be 1 or more, not {concurrency}")
+        if isinstance(keys, str):
+            raise ConfigError(f"`keys` must be a list of keys, or another iterable, not the text {keys!r}")
         limit = self._services.concurrency if concurrency is None else lambda: concurrency
         return run_bulk(method, keys, key=key, concurrency=limit, ordered=ordered, arguments=arguments)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
-from cjasync.cli.flags import flag
+from cjasync.cli.flags import flag, in_flags
 from cjasync.errors import ParameterError
 from cjasync.resources.products import Products
 
@@ -34,7 +34,7 @@ def options() -> list[inspect.Parameter]:
         docs = _described(LISTINGS[api])
         for name, annotation in filters_of(api).items():
             panel = "Filters" if name in both else f"Filters of {title} (--api {api})"
-            text = docs[name]
+            text = in_flags(docs[name], docs)
             if _shown(annotation) == "TEXT,..." and (
                 values := [kind for kind in _leaves(annotation) if isinstance(kind, str)]
             ):

@@ -62,9 +62,11 @@ class Common(Struct, frozen=True):
         str | None, typer.Option(help="Requests a second of this address; none lifts it.", rich_help_panel=_LIMITS)
     ] = None
     jitter: Annotated[
-        str | None,
+        float | None,
         typer.Option(
-            help="Seconds by which the ways of requests to CJ differ at most; 2 if not known.", rich_help_panel=_LIMITS
+            help="Seconds by which the ways of requests to CJ differ at most; 2 if not known.",
+            min=0,
+            rich_help_panel=_LIMITS,
         ),
     ] = None
     accounts_per_ip: Annotated[
@@ -124,7 +126,6 @@ class Common(Struct, frozen=True):
         told = {
             "qps": self.qps,
             "ip_qps": self.ip_qps,
-            "jitter": self.jitter,
             "accounts_per_ip": self.accounts_per_ip,
             "daily_calls": self.daily_calls,
             "daily_points": self.daily_points,
@@ -137,6 +138,8 @@ class Common(Struct, frozen=True):
         if self.plan is not None:  # which says nothing about the user's own limits
             own = {"daily_calls": plan.daily_calls, "daily_points": plan.daily_points}
             plan = msgspec.structs.replace(Plan.named(self.plan), **own)
+        if self.jitter is not None:
+            limits["jitter"] = self.jitter
         return msgspec.structs.replace(plan, **limits)
 
     def client(self, settings: Settings | None = None, **more: Any) -> CJClient:

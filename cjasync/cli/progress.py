@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cjasync.cli.tally import Tally
-from cjasync.cli.words import duration
+from cjasync.cli.words import counted, duration
 
 _FIRST_LINE, _NEXT_LINE = 2.0, 15.0  # seconds
 _BESIDE = 10  # columns that the spinner, the share and the gaps take
@@ -70,7 +70,7 @@ def facts(tally: Tally) -> str:
     permitted = "" if tally.permitted is None else f" of {tally.permitted:g}"
     told = [
         f"{tally.earlier + tally.products:,}{total} products",
-        f"{tally.pages:,} pages",
+        counted(tally.pages, "page"),
         f"{tally.pace:.1f}{permitted} req/s",
     ]
     if tally.points_left is not None:

@@ -71,7 +71,7 @@ class Products(Resource):
             category_id: third level category.
             lv2_category_list: second level categories.
             lv3_category_list: third level categories.
-            country_code: only products with stock there: "CN", "CN,US" or ("CN", "US").
+            country_code: only products with stock there: "CN", or several as "CN,US" or a sequence.
             start_sell_price: lowest price, USD.
             end_sell_price: highest price, USD.
             add_mark_status: free shipping or not.
@@ -80,12 +80,12 @@ class Products(Resource):
             start_warehouse_inventory: least stock, units.
             end_warehouse_inventory: most stock, units.
             verified_warehouse: 0 all, 1 verified stock, 2 unverified stock.
-            time_start: listed from then on; an aware datetime, ISO text, or epoch milliseconds.
+            time_start: listed from then on; ISO text, epoch milliseconds, or an aware datetime.
             time_end: listed until then.
             zone_platform: recommended for "shopify", "ebay", "amazon", "tiktok", "etsy", ...
             is_warehouse: search the global warehouses.
             currency: e.g. "USD", "AUD", "EUR".
-            sort: direction of order_by, "desc" unless given.
+            sort: direction of `order_by`, "desc" unless given.
             order_by: 0 best match, 1 listings, 2 price, 3 creation time, 4 stock.
             features: fields that CJ sends on request only.
             supplier_id: products of one supplier.
@@ -149,12 +149,13 @@ class Products(Resource):
             product_name: words of the Chinese name.
             product_name_en: words of the English name; CJ matches them loosely.
             product_type: one of the two types that CJ filters by.
-            country_code: only products with stock there: "CN", "CN,US" or ("CN", "US").
+            country_code: only products with stock there: "CN", or several as "CN,US" or a sequence.
             delivery_time: sent within so many hours.
             verified_warehouse: 1 verified stock, 2 unverified stock.
             start_inventory: least stock, units.
             end_inventory: most stock, units.
-            create_time_from: made from then on; an aware datetime, or text in CJ's time zone (a setting, UTC+8).
+            create_time_from: made from then on; text such as 2026-01-31 18:00:00 in
+                CJ's time zone (a setting, UTC+8), or an aware datetime.
             create_time_to: made until then.
             brand_open_id: one brand.
             min_price: lowest price, USD.
@@ -162,7 +163,7 @@ class Products(Resource):
             search_type: 0 all, 2 trending, 21 more of the trending.
             min_listed_num: listed in at least so many shops.
             max_listed_num: listed in at most so many shops.
-            sort: direction of order_by, "desc" unless given.
+            sort: direction of `order_by`, "desc" unless given.
             order_by: "createAt" (unless given) or "listedNum".
             is_self_pickup: can be picked up or not.
             supplier_id: products of one supplier.
@@ -253,7 +254,8 @@ class Products(Resource):
         Args:
             keyword: SKU, SPU or words of the name.
             category_id: one category.
-            start_at: added from then on; an aware datetime, or text in CJ's time zone (a setting, UTC+8).
+            start_at: added from then on; text such as 2026-01-31 18:00:00 in
+                CJ's time zone (a setting, UTC+8), or an aware datetime.
             end_at: added until then.
             is_listed: listed in a shop or not.
             visiable: visible or not (CJ's spelling).

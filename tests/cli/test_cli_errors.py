@@ -25,6 +25,7 @@ from cjasync.sandbox.shapes import SHAPES
         (["--out", "p.csv", "--min-price", "9", "--max-price", "2"], "--min-price '9' is above --max-price '2'"),
         (["--out", "p.csv", "--concurrency", "0"], "--concurrency must be 1 or more"),
         (["--out", "p.csv", "--qps", "many"], "--qps: expected a number above 0, or none; not 'many'"),
+        (["--out", "p.csv", "--jitter", "99"], "--jitter must be a minute at most, in seconds; not 99"),
         (["--out", "p.csv", "--qps", "-1"], "--qps: expected a number above 0, or none; not '-1'"),
         (["--out", "p.csv", "--plan", "gold"], "unknown plan 'gold'"),
         (["--out", "p.csv", "--base-url", "ftp://example.com"], "--base-url must begin with https://"),

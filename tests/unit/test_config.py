@@ -417,6 +417,12 @@ def test_an_unknown_setting_is_a_type_error() -> None:
         CJClient(access_token=TOKEN, quota="memory", colour="red")
 
 
+def test_one_text_is_no_list_of_keys() -> None:
+    client = CJClient(access_token=TOKEN, quota="memory")
+    with pytest.raises(ConfigError, match="`keys` must be a list of keys, or another iterable, not the text '123'"):
+        client.bulk(client.products.query, "123", key="pid")
+
+
 def test_a_client_shows_no_secret() -> None:
     client = CJClient(KEY, TOKEN, quota="memory", zone=UTC)
     assert repr(client) == "<CJClient https://developers.cjdropshipping.com/api2.0/v1 open>"
