@@ -25,6 +25,7 @@ from cjasync.catalog.sinks.upserting import UpsertingSink
 from cjasync.models._model import Model
 
 _NULL = float("nan")
+_WHOLE = len("2026-01-31T10:00:00Z")  # a time without parts of a second; all others are longer
 _INTS: Mapping[bool | None, int | None] = {False: 0, True: 1, None: None}
 
 
@@ -117,7 +118,10 @@ def read(path: Path, layout: Layout) -> Iterator[dict[str, Any]]:
 
 
 def _sortable(column: Sequence[datetime | None]) -> Sequence[str | None]:
-    return [text if text is None or text[19] == "." else f"{text[:19]}.000000{text[19:]}" for text in iso_texts(column)]
+    texts: Any = iso_texts(column)
+    if texts and all(texts) and sum(map(len, texts)) == _WHOLE * len(texts):  # as nearly all are: a few steps of C
+        return "\n".join(texts).replace("Z", ".000000Z").split("\n")
+    return [text if text is None or text[19] == "." else f"{text[:19]}.000000{text[19:]}" for text in texts]
 
 
 def _without_none(column: Sequence[Any]) -> Sequence[Any]:
