@@ -91,9 +91,7 @@ class Intake:
             era=state.era,
             error=error,
             seq=state.requests,
-            exact=not answer.total
-            or answer.total < counted
-            or (answer.total <= state.facts.counts and not state.facts.capped),
+            exact=not answer.total or answer.total < counted or self._once_counted(answer.total, depth),
         )
 
     def settle(self, certified: Certified) -> None:
@@ -111,6 +109,11 @@ class Intake:
 
     def _moment(self, row: Row) -> int | None:
         return created_from_id(row.pid) if self._state.facts.times == "id" else row.created
+
+    def _once_counted(self, total: int, depth: int) -> bool:
+        """Did the server count further before? That as many were all products then says nothing of a part of them."""
+        facts = self._state.facts
+        return not facts.capped and (total < facts.counts or (total == facts.counts and not depth))
 
     def _refused(self, page: int, size: int) -> None:
         """The window is smaller than was thought; jobs that begin later go by that."""

@@ -135,11 +135,10 @@ class Listing:
         self.keys: dict[int, int | None] = {}  # product -> create time
         self.moments: dict[int, list[int]] = {}  # page -> the create times that it shows, oldest first
         self.priced = True  # do all rows show a price?
-        self.lowest: int | None = None
+        self.lent: set[int] = set()  # pages read before, of more than the region: their totals are none of its own
         self.steady = True
         self.exact = True  # has the server counted further than each of these totals?
-        self.asked = 0
-        self.repairs = 0
+        self.asked = self.repairs = 0
         self.newest: Reply | None = None  # the newest page of all products, which may stand for the last one
         self.whole = False  # and was read as one page, not in parts
 
@@ -150,9 +149,8 @@ class Listing:
         self.priced = self.priced and None not in reply.prices[:rows]
         if shown := [moment for moment in reply.times[:rows] if moment is not None]:
             self.moments[page] = sorted(shown)
-        self.steady = self.steady and self.lowest in (None, count)
+        self.steady = self.steady and count == next(iter(self.history.values()), count)
         self.exact = self.exact and (reply.exact or total is not None)
-        self.lowest = count if self.lowest is None else min(self.lowest, count)
         self.totals[page] = count, reply.era
         self.heard[page] = reply.seq
         self.history[reply.seq] = count
@@ -222,11 +220,10 @@ class Listing:
         while self.totals and self.repairs < MAX_REPAIRS:
             top = max(self.totals)
             total = self.totals[top][0]
-            if self.ends_after(top):
+            fits = total <= top * self.facts.size
+            if self.ends_after(top) or (fits and (self.exact or not self.region.depth)):
                 return
-            if total <= top * self.facts.size:
-                if self.exact or not self.region.depth:
-                    return
+            if fits:
                 raise Outgrown(total)  # there may be more than the server counts
             if top >= self.facts.reach:
                 if self.newest is not None and not self.whole:  # a page costs less than the region does
@@ -272,6 +269,11 @@ class Listing:
         """Was there a pause between this page and the next, and a change so large that others may be affected?"""
         (low, low_era), (high, high_era) = self.totals[page], self.totals[page + 1]
         return low_era != high_era and abs(low - high) >= self.facts.size // 2
+
+    @property
+    def lowest(self) -> int | None:
+        """The lowest total of those that each page was last read with."""
+        return min((total for page, (total, _) in self.totals.items() if page not in self.lent), default=None)
 
     @property
     def unmoved(self) -> bool:

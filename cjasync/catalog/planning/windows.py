@@ -141,6 +141,7 @@ def _take_heads(listing: Listing, heads: dict[int, Reply], top: int, total: int)
     for page, reply in heads.items():
         if page < top - 1:
             listing.take(page, reply, total=total)
+            listing.lent.add(page)
 
 
 def _up_to(job: Range, spine: Reply, top: int, facts: Facts) -> Reply | None:
