@@ -11,6 +11,7 @@ import typer
 from cjasync.cli.options import Common, starts_a_cj
 from cjasync.cli.running import print_json
 from cjasync.cli.words import counted
+from cjasync.config import BASE_URL, Settings
 from cjasync.sandbox import Sandbox
 from cjasync.sandbox.shapes import SHAPES, shape_named
 
@@ -34,7 +35,7 @@ async def sandbox(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    plan = common.settings().plan
+    plan = common.limited(Settings.from_env(base_url=BASE_URL).plan)  # wherever CJ_BASE_URL leads
     times = shape_named(shape)
     common.err.print(f"Making {counted(products, 'product')} ...")
     async with Sandbox(port=port, products=products, seed=seed, latency=latency, shape=times, plan=plan) as running:

@@ -145,13 +145,13 @@ def test_what_starts_a_cj_of_its_own_takes_no_other(cjasync, command):
     assert "--base-url has no meaning here" in result.stderr
     shown = cjasync(command, "--help").stdout
     assert "--daily-points" in shown
-    for option in ("--base-url", "--access-token", "--api-key", "--quota-url", "--retries"):
+    for option in ("--base-url", "--allow-http", "--access-token", "--api-key", "--quota-url", "--retries"):
         assert option not in shown
         assert option in cjasync("search", "--help").stdout
 
 
 def test_an_unknown_shape_is_told_before_products_are_made(cjasync):
-    result = cjasync("sandbox", "--shape", "foo")
+    result = cjasync("sandbox", "--shape", "foo", env={"CJ_BASE_URL": "http://cj.example"})
     assert result.exit_code == 2
     assert result.stderr.startswith("error: unknown shape 'foo': choose one of market, ")
     shown = cjasync("sandbox", "--help").stdout
