@@ -10,6 +10,7 @@ import asyncio
 import gc
 import traceback
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import AsyncGeneratorType, CoroutineType
 from typing import Any, NamedTuple
@@ -137,7 +138,7 @@ async def cancelled_at_new_places(
     while not task.done():
         await asyncio.sleep(0)
         begun |= tasks() - before
-        waiting = set().union(*(waiting_at(one) for one in begun))
+        waiting = set().union(*(waiting_at(one) for one in begun if not one.done()))
         new = {place for place in waiting - covered if place.module.startswith(rooms)}
         if new and not task.done():
             covered.update(new)
@@ -152,7 +153,12 @@ async def cancelled_at_new_places(
 
 def tasks() -> set[asyncio.Task[Any]]:
     """All but those of a server in the same loop, which may keep a connection."""
-    return {task for task in asyncio.all_tasks() if "web_protocol" not in repr(getattr(task.get_coro(), "cr_code", ""))}
+    return {task for task in asyncio.all_tasks() if not _serves(task)}
+
+
+def _serves(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and code.co_filename.endswith("web_protocol.py")
 
 
 def without_threads(patch: pytest.MonkeyPatch, turns: Callable[[Any], int] = lambda work: 2) -> None:
@@ -181,8 +187,13 @@ def without_threads(patch: pytest.MonkeyPatch, turns: Callable[[Any], int] = lam
 
 
 def _place(frame: Any, line: int) -> Place | None:
-    path = frame.f_code.co_filename
-    return Place(_module(Path(path)), frame.f_code.co_name, line) if path.startswith(str(HOUSE)) else None
+    module = _module_of_ours(frame.f_code.co_filename)
+    return None if module is None else Place(module, frame.f_code.co_name, line)
+
+
+@cache
+def _module_of_ours(path: str) -> str | None:
+    return _module(Path(path)) if path.startswith(str(HOUSE)) else None
 
 
 def _module(path: Path) -> str:
