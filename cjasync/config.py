@@ -60,7 +60,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     jitter: seconds by which the ways of two requests to CJ differ at most, from sending until CJ counts them; how long
     CJ then works on an answer is no part of it. A limit's token is back a second after its request surely arrived, and
     an answer alone tells no sooner. So where answers take long, stating less than the default keeps the full rate; too
-    little gets requests refused, and a refusal adds to it for a while.
+    little gets requests refused, and a refusal adds to it for a while. Of those who share a ledger the largest holds.
     login_interval: seconds between two getAccessToken calls.
     sourcing_daily: sourcing requests per day.
     list_window, listv2_window: rows that one question to product/list or product/listV2 can reach.
