@@ -8,6 +8,8 @@ import math
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,6 +29,7 @@ from cjasync.testing.clock import VirtualClock, VirtualLoop
 
 OURS, SEQUENTIAL, BATCHES, STREAM = "cjasync", "one page at a time", "gather, batch by batch", "aiostream"
 WHOLE, STATED = "cjasync, sockets and limiter included", "the same, the jitter of the way stated"
+WHOLES = {WHOLE: Plan().jitter, STATED: 0.01}
 RATES = (1, 2, 4, 6, 10)
 Latency = Callable[[random.Random], float]
 LATENCIES: dict[str, Latency] = {
@@ -42,7 +45,12 @@ Fetch = Callable[[int], Awaitable[Any]]
 def run(pages: int = 600, rounds: int = 60, seconds: float = 10.0) -> Findings:
     """pages: of each walk in virtual time. rounds, seconds: of the comparison of costs."""
     found = Findings()
-    _report_shares(found, in_fresh_process(shares, pages))
+    apart = partial(in_fresh_process, core=None)
+    with ThreadPoolExecutor(4) as pool:  # time is virtual, and it waits for sockets
+        wholes = pool.map(partial(apart, whole_shares, pages // 4), WHOLES.values())
+        told = dict(zip(LATENCIES, pool.map(partial(apart, shares, pages), LATENCIES), strict=True))
+        told["always 300 ms"] |= dict(zip(WHOLES, wholes, strict=True))
+    _report_shares(found, told)
     _report_costs(found, msgspec.convert(in_fresh_process(costs, rounds, seconds), Comparison))
     held, workers = in_fresh_process(held_pages)
     found.figures["pages_held"] = Figure(held / (2 * workers + 1))
@@ -120,16 +128,14 @@ def designs() -> dict[str, Any]:
     return ways | ({STREAM: streamed} if importlib.util.find_spec("aiostream") else {})
 
 
-def shares(pages: int) -> dict[str, dict[str, list[float]]]:
-    """Latency and way to the shares of the ideal time that are reached at each rate. In virtual time."""
-    told: dict[str, dict[str, list[float]]] = {}
-    for latency, draw in LATENCIES.items():
-        ways = told[latency] = {}
-        for way in (OURS, *designs()):
-            ways[way] = [_share(way, rate, draw, pages) for rate in RATES]
-    for whole, jitter in ((WHOLE, Plan().jitter), (STATED, 0.01)):
-        told["always 300 ms"][whole] = [_whole_share(rate, pages // 4, jitter) for rate in RATES]
-    return told
+def shares(pages: int, latency: str) -> dict[str, list[float]]:
+    """Ways to the shares of the ideal time that they reach at each rate. In virtual time."""
+    return {way: [_share(way, rate, LATENCIES[latency], pages) for rate in RATES] for way in (OURS, *designs())}
+
+
+def whole_shares(pages: int, jitter: float) -> list[float]:
+    """The same of the client as it is, with a plan that states that jitter."""
+    return [_whole_share(rate, pages, jitter) for rate in RATES]
 
 
 def _share(way: str, rate: int, draw: Latency, pages: int) -> float:
