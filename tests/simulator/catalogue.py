@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
@@ -95,6 +96,7 @@ def catalogue(
     """`churn` times 0.3 % new, 0.2 % gone, 0.05 % listed again with an old time, 5 % repriced, a day for `days`."""
     rng = random.Random(seed)
     weights = list(accumulate(1 / k**1.05 for k in range(1, leaves + 1)))
+    names, last = [f"C{leaf:03d}" for leaf in range(leaves)], leaves - 1
     horizon = days * 86400
 
     def product(number: int, created: int) -> Product:
@@ -102,7 +104,7 @@ def catalogue(
             number,
             created,
             9990 if one_price else max(100, int(rng.lognormvariate(8.9, 1.0))),
-            f"C{rng.choices(range(leaves), cum_weights=weights)[0]:03d}",
+            names[bisect(weights, rng.random() * weights[-1], 0, last)],
             0 if rng.random() < 0.06 else int(rng.lognormvariate(5, 2.5)),
         )
 
