@@ -186,7 +186,7 @@ async def _days(products: int, clock: VirtualClock) -> tuple[dict[str, Any], Cou
 def jobs_at_rates(least_seconds: int) -> list[tuple[int, int, str]]:
     """Rates, pages and delays of the walks at a rate, the longest first."""
     jobs = [
-        # Twice as long where it is judged: finding out how the server reads its bounds takes some three seconds.
+        # Twice as long where it is judged: the first two answers, and the last one, take some two seconds.
         (rate, rate * least_seconds * (1 + (delays == STATED)), delays)
         for delays, how in DELAYS.items()
         for rate in how.rates

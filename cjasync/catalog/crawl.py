@@ -43,11 +43,16 @@ class Crawl:
         self._flying: dict[asyncio.Task[Page], Question] = {}
         self._since_snapshot = 0
         self._short_beside: Set[int] | None = None  # open windows beside which there was too little for another
+        self._categories: asyncio.Future[list[str]] | None = None
 
     def begin(self, delivered: Awaitable[Delivered], skipped: Iterable[Skip] = ()) -> None:
         """Tell what was delivered before, and which rows could not be read."""
         self._delivered = asyncio.ensure_future(delivered)
         self.skipped = {skip.pid: skip for skip in skipped}
+
+    def ask_beside(self, categories: Awaitable[list[str]]) -> None:
+        """Let the planner know the categories before it hears the second answer."""
+        self._categories = asyncio.ensure_future(categories)
 
     async def unseen(self, pids: Iterable[str]) -> list[str]:
         """Those of the products that this walk has not met; one whose row could not be read was met."""
@@ -56,8 +61,10 @@ class Crawl:
 
     async def aclose(self) -> None:
         """Nobody will ask any more what was delivered."""
-        self._delivered.cancel()
-        await asyncio.wait([self._delivered])
+        ending = [task for task in (self._delivered, self._categories) if task is not None]
+        for task in ending:
+            task.cancel()
+        await asyncio.wait(ending)
 
     async def hear(self, question: Question, page: Page) -> None:
         """Take in an answer that was asked for elsewhere."""
@@ -124,6 +131,9 @@ class Crawl:
 
     async def _take(self, done: Iterable[asyncio.Task[Page]]) -> None:
         delivered = await asyncio.shield(self._delivered)
+        if self._categories is not None:
+            self.planner.know(await asyncio.shield(self._categories))
+            self._categories, self._since_snapshot = None, SNAPSHOT
         failure: BaseException | None = None
         arrivals: list[Arrival] = []
         snapshot: tuple[int, bytes] | None = None

@@ -98,7 +98,7 @@ class Planner:
 
     def next(self, limit: int) -> list[Question]:
         """Questions to send now, the most urgent first, so that at most `limit` are in flight."""
-        wanted = [(run, index, ask) for run in self._runs.values() for index, ask in run.waiting.items()]
+        wanted = [(run, index, ask) for run in self._runs.values() for index, ask in run.wanted.items()]
         wanted.sort(key=lambda each: each[2].kind != "spine")
         questions = []
         for run, index, ask in wanted:
@@ -109,6 +109,14 @@ class Planner:
                 self._flying.add(number)
                 questions.append(self._question(number, run, ask))
         return questions
+
+    def know(self, categories: Sequence[str]) -> None:
+        """Tell all categories, before the second answer: the last resort of cutting. They are part of the state."""
+        for category in categories:
+            self._intake.note(category)
+        for run in self._runs.values():
+            run.categories[:] = self._state.categories
+            run.task.categories = len(run.categories)
 
     def paused(self) -> None:
         """Tell that a burst was broken by a minute or more: pages read before and after it no longer join."""
@@ -123,23 +131,10 @@ class Planner:
         state.requests += 1
         if run is None or index not in run.waiting:
             return Events(notes=("an answer that is not needed any more",))
-        ask = run.waiting[index]
         certified, said = len(state.certificates), len(state.notes)
-        new = self._intake.deliver(answer.rows, ask, run.task.job)
+        new = self._intake.deliver(answer.rows, run.waiting[index], run.task.job)
         state.in_vain = 0 if new else state.in_vain + 1
-        try:
-            reply = self._intake.judge(question, run.task, ask, answer)
-            if reply is not None:
-                run.answer(index, reply)
-                run.advance(self._apply)
-        except Learnt as found:
-            self._leave()
-            ladder.learn(state, found)
-        except Breach as breach:
-            self._leave()
-            ladder.descend(state, breach)
-        if run.finished:
-            self._finish(run.task)
+        self._hear(question, run, answer)
         self._open()
         if state.in_vain > IN_VAIN + state.requests // 2:
             self._give_up()
@@ -149,6 +144,32 @@ class Planner:
             certified=tuple(state.certificates[certified:]),
             notes=tuple(state.notes[said:]),
         )
+
+    def _hear(self, question: int, run: Run, answer: Answer) -> None:
+        """Let the strategy that asked go on with the answer."""
+        state, index = self._state, question % STRIDE
+        ask = run.waiting[index]
+        try:
+            reply = self._intake.judge(question, run.task, ask, answer)
+            if reply is not None:
+                run.answer(index, reply)
+                run.advance(self._apply)
+        except Learnt as found:
+            self._leave()
+            ladder.learn(state, found)
+            if ask.kind == "head" and len(answer.rows) <= state.facts.size:
+                self._hear_again(answer)
+        except Breach as breach:
+            self._leave()
+            ladder.descend(state, breach)
+        if run.finished:
+            self._finish(run.task)
+
+    def _hear_again(self, answer: Answer) -> None:
+        """The first page is the same, whatever size was asked for."""
+        self._open()
+        (run,) = self._runs.values()
+        self._hear(run.task.id * STRIDE, run, answer)
 
     def report(self) -> Report:
         """What the walk has to show so far."""
@@ -164,7 +185,7 @@ class Planner:
     def _open(self) -> None:
         """Begin jobs while there is room: one window until its bounds are understood, then two or more.
 
-        Beside one that is nearly over another begins: a late answer must not keep the next window's spine from being
+        Beside each that is nearly over another begins: a late answer must not keep the next window's spine from being
         asked for while there still are pages to read. Not before a window's start has been seen to hold what it should:
         where it does not, all open windows are read in vain.
         """
@@ -175,7 +196,7 @@ class Planner:
             room = state.open_windows if state.facts.checked or state.facts.mode not in ("seek", "keyset") else 1
             waiting = next((task for task in state.tasks if task.facts is None), None)
             windows = [run for run in self._runs.values() if isinstance(run.task.job, Range)]
-            late = state.facts.checked_start and any(run.nearly_over for run in windows)
+            late = sum(run.nearly_over for run in windows) if state.facts.checked_start else 0
             begun = len(windows) - late
             if waiting is None or (isinstance(waiting.job, Range | Unit) and begun >= room):
                 return

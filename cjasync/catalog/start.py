@@ -38,7 +38,7 @@ async def new_crawl(
     planner = start()
     (question,) = planner.next(1)
     page = await asker.page(question)
-    if page.answer.total > planner.report().facts.window and wanted.within.category is None:
+    if planner.report().facts.mode == "units":  # then the first questions already go by them
         planner = start(categories=await _categories(asker))
         (question,) = planner.next(1)
     name, state = secrets.token_hex(8), planner.to_bytes()
@@ -48,6 +48,7 @@ async def new_crawl(
     crawl = Crawl(planner, asker, bursts, staging, room=room, turns=turns)
     crawl.begin(_nothing())
     await crawl.hear(question, page)
+    _ask_categories(crawl, asker, wanted, page.answer.total)
     return crawl
 
 
@@ -73,11 +74,20 @@ async def resumed_crawl(
     keys = await staging.run(checkpoint.keys)
     # A second of work for a large catalogue, while the first answers are on their way.
     crawl.begin(asyncio.to_thread(Delivered.of, keys), skipped)
+    report = planner.report()
+    if report.requests == 1:
+        _ask_categories(crawl, asker, wanted, report.total_before or 0)
     return crawl
 
 
 async def _nothing() -> Delivered:
     return Delivered()
+
+
+def _ask_categories(crawl: Crawl, asker: Asker, wanted: Wanted, total: int) -> None:
+    """Ask for all categories beside the second question, where one window does not hold everything."""
+    if total > crawl.planner.report().facts.window and wanted.within.category is None:
+        crawl.ask_beside(_categories(asker))
 
 
 async def _categories(asker: Asker) -> list[str]:

@@ -105,7 +105,9 @@ def read_to_end(closed: Listing, top: int, pages: list[int], moments: list[int],
     if facts.checked_end or len(pages) < 2 or last is None or facts.clear_of_lunch(last) != last:
         yield from closed.ask(pages)
         return
-    yield from closed.ask(pages, last=replace(closed.region, end=last))
+    asks = [Ask(closed.region, page, burst=len(pages)) for page in pages]
+    asks[-1] = replace(asks[-1], region=replace(closed.region, end=last))
+    closed.read(pages, (yield asks))
     totals = {page: total for page, (total, _) in closed.totals.items()}
     tried = totals.pop(pages[-1])
     if tried < min(totals.values()):

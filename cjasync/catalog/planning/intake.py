@@ -47,11 +47,16 @@ class Intake:
                 state.times_shown |= moment is not None
                 prices.count(state.price_bins, row.price)
             state.unpriced |= row.price is None
-            if row.category is not None and row.category not in self._categories:
-                self._categories.add(row.category)
-                state.categories.append(row.category)
+            if row.category is not None:
+                self.note(row.category)
         state.unique += len(new)
         return new
+
+    def note(self, category: str) -> None:
+        """There is such a category."""
+        if category not in self._categories:
+            self._categories.add(category)
+            self._state.categories.append(category)
 
     def judge(self, question: int, task: Task, ask: Ask, answer: Answer) -> Reply | None:
         """The answer as the strategies see it; None to ask again: a page must be as full as its total says."""

@@ -1,7 +1,7 @@
 """One closed region, read by numbered pages, and the proof that nothing fell between two of them.
 
-A strategy is a generator: it yields the questions it wants answered together and is resumed with their replies. It
-sees nothing else, so the replies alone bring it back to where it was: that is how a walk is resumed.
+A strategy is a generator: it yields the questions it wants answered together and is resumed with their replies; others
+it can ask ahead. It sees nothing else, so replies alone bring it back to where it was: that is how a walk is resumed.
 
 A product that lives through the reading has a rank in the list; ranks move when others come and go. It can escape
 pages p and p+1 only if the total was higher when p was answered than when p+1 was, whichever came first, or rose and
@@ -71,6 +71,12 @@ class Unit(Struct, frozen=True, tag="unit"):
     spread: bool = False
 
 
+class Ahead(Struct, frozen=True):
+    """Questions to send beside the next ones; it returns what to yield when their replies are needed."""
+
+    asks: list[Ask]
+
+
 class Spawn(Struct, frozen=True):
     """Effect: another job, which may start now."""
 
@@ -91,7 +97,7 @@ class Certified(Struct, frozen=True):
 
 
 Effect = Spawn | Learn | Certified
-Step = list[Ask] | Effect
+Step = list[Ask] | Ahead | range | Effect
 Steps = Generator[Step, Any, Any]
 
 
@@ -181,10 +187,9 @@ class Listing:
         shown = [moment for moment in newest.times if moment is not None]
         if min(shown) < self.moments[page][-1] <= max(shown):
             return True
-        if not min(self.history) < newest.seq < max(self.history):
-            return False
         total, era = self.totals[page]
-        return self.unmoved and newest.era == era and len(self.keys) == total
+        between = min(self.history) < newest.seq < max(self.history)
+        return between and self.unmoved and newest.era == era and len(self.keys) == total
 
     def evident(self, page: int) -> bool:
         """Do the answers prove that nothing fell between `page` and the next? Not across a pause.
@@ -199,19 +204,19 @@ class Listing:
         upper_first = self.heard[page + 1] == first
         return all(b <= a if upper_first else a <= b for a, b in pairwise(between))
 
-    def ask(self, pages: Sequence[int], kind: str = "page", burst: int = 0, last: Region | None = None) -> Steps:
-        """Read these pages, all in flight together; the last of them of another region that should hold the same."""
+    def ask(self, pages: Sequence[int], kind: str = "page", burst: int = 0) -> Steps:
+        """Read these pages, all in flight together."""
         if pages:
-            regions = [*[self.region] * (len(pages) - 1), last or self.region]
-            replies = yield [
-                Ask(region, page, kind, self.sort, max(burst, len(pages)))
-                for region, page in zip(regions, pages, strict=True)
-            ]
-            for page, reply in zip(pages, replies, strict=True):
-                if reply.error:  # the window has shrunk meanwhile
-                    raise Outgrown(max(self.facts.window, self.lowest or 0) + 1)
-                self.take(page, reply)
-            self.joints.update(lower for page in pages for lower in (page - 1, page) if self.evident(lower))
+            replies = yield [Ask(self.region, page, kind, self.sort, max(burst, len(pages))) for page in pages]
+            self.read(pages, replies)
+
+    def read(self, pages: Sequence[int], replies: Sequence[Reply]) -> None:
+        """Note the answers to the questions for these pages."""
+        for page, reply in zip(pages, replies, strict=True):
+            if reply.error:  # the window has shrunk meanwhile
+                raise Outgrown(max(self.facts.window, self.lowest or 0) + 1)
+            self.take(page, reply)
+        self.joints.update(lower for page in pages for lower in (page - 1, page) if self.evident(lower))
 
     def finish(self, top: int) -> Steps:
         """Read what is left of pages `top` down to 1, and on while the list is longer; repair every doubtful border."""
@@ -310,21 +315,11 @@ class Listing:
     @property
     def in_order(self) -> bool:
         """Do the pages go from old to new? (Neighbours may overlap where the catalogue moved.)"""
-        if not self.moments:
-            return True
-        first, last = (self.moments[page] for page in (min(self.moments), max(self.moments)))
-        return first[0] <= last[0] and first[-1] <= last[-1]
+        shown = [self.moments[page] for page in sorted(self.moments)]
+        return not shown or (shown[0][0] <= shown[-1][0] and shown[0][-1] <= shown[-1][-1])
 
     def certified(self, mode: str) -> Certified:
         """What has been proved."""
-        certificate = Certificate(
-            region=self.region,
-            total=self.total,
-            rows=len(self.keys),
-            requests=self.asked,
-            repaired=self.repairs,
-            mode=mode,
-            proof=self.proof,
-            marks=marks(self.times, self.facts, self.rank) if self.region.timed else (),
-        )
-        return Certified(certificate, self.keys)
+        counts = self.total, len(self.keys), self.asked, self.repairs
+        borders = marks(self.times, self.facts, self.rank) if self.region.timed else ()
+        return Certified(Certificate(self.region, *counts, mode, self.proof, borders), self.keys)

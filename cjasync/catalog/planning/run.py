@@ -9,7 +9,7 @@ from cjasync.catalog.planning.cover import unit
 from cjasync.catalog.planning.ends import Closing, Opening, closing, opening
 from cjasync.catalog.planning.guess import blind, plain
 from cjasync.catalog.planning.keyset import keyset
-from cjasync.catalog.planning.listing import Ask, Effect, Range, Steps
+from cjasync.catalog.planning.listing import Ahead, Ask, Effect, Range, Steps
 from cjasync.catalog.planning.question import Reply
 from cjasync.catalog.planning.state import Task
 from cjasync.catalog.planning.untimed import Hidden, hidden
@@ -31,16 +31,27 @@ class Run:
         strategy = (
             RANGES.get(task.facts.mode, unit) if isinstance(task.job, Range) else OTHERS.get(type(task.job), unit)
         )
-        self._steps: Steps = strategy(task.job, task.facts, list(categories))
+        self.categories = list(categories)
+        self._steps: Steps = strategy(task.job, task.facts, self.categories)
         self._batch: range | None = None
+        self._ahead: list[range] = []
         self._asked = 0
         self.waiting: dict[int, Ask] = {}
         self.finished = False
 
     @property
+    def wanted(self) -> dict[int, Ask]:
+        """Questions to send, in this order: none ahead while it is in doubt how bounds are read."""
+        if self._batch is None or not any(ask.kind == "bounds" for ask in self.waiting.values()):
+            return self.waiting
+        return {index: ask for index, ask in self.waiting.items() if index in self._batch}
+
+    @property
     def nearly_over(self) -> bool:
-        """Is at most a quarter of its last questions without an answer?"""
-        return self._batch is not None and 4 * len(self.waiting) <= len(self._batch)
+        """Is at most half of its last questions without an answer?"""
+        if self._batch is None:
+            return False
+        return 2 * len(self.waiting) <= len(self._batch) + sum(map(len, self._ahead))
 
     def answer(self, index: int, reply: Reply) -> None:
         """Keep the reply to question `index`."""
@@ -49,18 +60,38 @@ class Run:
 
     def advance(self, apply: Apply) -> None:
         """Go on until an answer is missing, or to the end."""
-        log = self.task.log
-        while not self.waiting:
-            value = None if self._batch is None else [log[index] for index in self._batch]
-            self._batch = None
+        log, beside = self.task.log, range(0)
+        value: list[Reply] | range | None = None
+        while True:
+            if self._batch is not None:
+                if any(index in self.waiting for index in self._batch):
+                    return
+                value = [log[index] for index in self._batch]
+                self._batch = None
             try:
                 step = self._steps.send(value)
             except StopIteration:
                 self.finished = True
                 return
-            if isinstance(step, list):
-                self._batch = range(self._asked, self._asked + len(step))
-                self._asked += len(step)
-                self.waiting = {n: ask for n, ask in zip(self._batch, step, strict=True) if n not in log}
+            value = None
+            if isinstance(step, Ahead):
+                value, asks = self._number(step.asks)
+                self._ahead.append(value)
+                self.waiting |= asks
+                beside = value
+            elif isinstance(step, list):
+                self._batch, asks = self._number(step)
+                later = {index: self.waiting.pop(index) for index in beside if index in self.waiting}
+                self.waiting |= asks | later
+                beside = range(0)
+            elif isinstance(step, range):
+                self._ahead.remove(step)
+                self._batch = step
             else:
                 apply(self.task, step)
+
+    def _number(self, asks: list[Ask]) -> tuple[range, dict[int, Ask]]:
+        """The numbers of these questions, and those that have no answer yet."""
+        numbers = range(self._asked, self._asked + len(asks))
+        self._asked += len(asks)
+        return numbers, {n: ask for n, ask in zip(numbers, asks, strict=True) if n not in self.task.log}

@@ -22,32 +22,34 @@ from cjasync.catalog.planning.bounds import (
     unsorted,
 )
 from cjasync.catalog.planning.cover import Cover, seen_prices
+from cjasync.catalog.planning.heads import Heads
 from cjasync.catalog.planning.keyset import chain, known_times
-from cjasync.catalog.planning.listing import Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
+from cjasync.catalog.planning.listing import Ahead, Ask, Breach, Learn, Listing, Outgrown, Range, Spawn, Steps
 from cjasync.catalog.planning.outgrown import divide
 from cjasync.catalog.planning.question import Facts, Region, Reply
 from cjasync.catalog.planning.totals import newest_page, newest_rows
 
 FEW_PAGES = 4  # of one second that are read without asking first how large it is
-LEAST_PAGES = 4  # of a window whose first ones serve to count what has no create time
 SPARE = 8  # products of a second: more will not vanish while two windows are read in one go
 TRIES = 12  # spine questions of one window while the window size or the count is found out
+
+Early = tuple[Sequence[int], range]  # pages that were asked for ahead, and what to wait for
 
 
 def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
     """Read [job.start, job.end], or as much of it as one question reaches, and hand on the rest."""
     whole = Listing(Region(job.start, job.end), facts, rank=job.rank)
     first: tuple[int, Reply] | None = None
-    heads: dict[int, Reply] = {}
+    heads = Heads(job, facts)
     if job.head is not None:
-        first, heads = yield from _beside_head(job, job.head, facts)
+        first = yield from heads.last_page()
     elif job.last and facts.checked and not facts.capped and 0 < job.rows <= _last_rows(job, facts):
         done, first = yield from _last_window(job, facts, categories)
         if done:
             return
     spine, top = yield from _last_page(whole, job, facts, first)
     if spine.exact and spine.total <= top * facts.size:
-        _take_heads(whole, heads, top, spine.total)
+        yield from heads.take(whole, top, spine.total)
         yield from settle(whole, top, facts, categories, job.start if job.seen_start else None)
         return
     moments = known_times(spine)
@@ -63,10 +65,10 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         below = (top - 1) * facts.size + cut
         yield Spawn(_rest(job, start, spine, below, facts, seen_start=seen_start))
         closed.take(top, spine, cut, below)
-        _take_heads(closed, heads, top, below)
-        yield from _close(closed, top, job, moments, facts, categories)
+        yield from _close(closed, top, job, moments, facts, categories, heads)
         return
     # The last page lies inside one second, which begins on an earlier one.
+    yield from heads.take(closed, 1, 0)
     if not facts.checked:
         (oldest,) = yield [Ask(whole.region, 1)]
         if any(moment is not None and moment > start for moment in oldest.times):
@@ -96,8 +98,7 @@ def seek(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
         yield from calibrate((moments[-1], *moments), facts)
     rest = _rest(job, start, spine, below, facts, seen_start=seen_start)
     yield Spawn(replace(rest, known=known, known_era=spine.era))
-    _take_heads(closed, heads, top, below)
-    yield from _close(closed, top, job, moments, facts, categories)
+    yield from _close(closed, top, job, moments, facts, categories, heads)
 
 
 def _rest(job: Range, start: int, spine: Reply, before: int, facts: Facts, *, seen_start: bool = False) -> Range:
@@ -106,55 +107,6 @@ def _rest(job: Range, start: int, spine: Reply, before: int, facts: Facts, *, se
     near = job.last and expected <= facts.window + facts.size
     prices = tuple(seen_prices(spine)) if near else ()
     return Range(start, job.end, expected, seen_start=seen_start, rank=job.rank + before, last=job.last, prices=prices)
-
-
-def _beside_head(job: Range, head: Reply, facts: Facts) -> Steps:
-    """Ask for the last page within reach next to pages of all products: the difference is what has no create time.
-
-    It is sure where one of the two totals was the same before and after the other. Returns the last page with its
-    number, as the window's end leaves it, and the first pages, if they go for the window as well: nothing moved.
-    """
-    top = min(facts.reach, max(1, facts.pages(job.rows)))
-    (spine,) = yield [Ask(Region(job.start, job.walk_end), top, "spine", burst=top)]
-    kept = spine if spine.error or job.end == job.walk_end else _up_to(job, spine, top, facts)
-    last = None if kept is None else (top, kept)
-    joined = head.era == spine.era
-    if spine.error or top <= LEAST_PAGES or None in head.times or facts.capped:
-        if joined and not spine.error:
-            yield Learn({"untimed": head.total - spine.total})
-        still = joined and head.total == spine.total and None not in head.times and not facts.capped
-        return last, {1: head} if still and last is not None else {}
-    (second,) = yield [Ask(Region(), 2, burst=top - 1)]
-    heads = {1: head, 2: second}
-    still = joined and head.total == second.total and second.era == spine.era
-    if not still:
-        (third,) = yield [Ask(Region(job.start, job.walk_end), 3, burst=top - 2)]
-        heads = {2: second, 3: third}
-        still = third.total == spine.total and third.era == spine.era
-    if second.era == spine.era:
-        yield Learn({"untimed": second.total - spine.total, "untimed_sure": still})
-    return last, heads if still and last is not None else {}
-
-
-def _take_heads(listing: Listing, heads: dict[int, Reply], top: int, total: int) -> None:
-    """Note the first pages, read with an open end while nothing moved; the page below the last is to try the end."""
-    for page, reply in heads.items():
-        if page < top - 1:
-            listing.take(page, reply, total=total)
-            listing.lent.add(page)
-
-
-def _up_to(job: Range, spine: Reply, top: int, facts: Facts) -> Reply | None:
-    """What this page would have been with the end of the window, if that lies on it or is known to lie behind it."""
-    cut = sum(moment is not None and moment <= job.end for moment in spine.times)
-    if not cut or top == 1 or any(moment is None for moment in spine.times):
-        return None
-    total = (top - 1) * facts.size + cut
-    if cut == len(spine.times):  # what lies behind the page, only the other pages' totals tell
-        total = max(total, job.rows)
-    return replace(
-        spine, total=total, exact=True, keys=spine.keys[:cut], times=spine.times[:cut], prices=spine.prices[:cut]
-    )
 
 
 def _last_rows(job: Range, facts: Facts) -> int:
@@ -167,7 +119,7 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
 
     Returns whether that could be done; if not, a page that was read with its number.
     """
-    listing = Listing(Region(job.start, job.end), facts, rank=job.rank)
+    listing, early = Listing(Region(job.start, job.end), facts, rank=job.rank), None
     expected = job.rank + job.rows
     halved = expected > facts.counts and expected != facts.window  # where a server may well stop counting
     prices = job.prices if halved else ()
@@ -180,6 +132,7 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
             return False, (top, spine)
         yield from check_rows(spine, listing.region, known_times(spine), facts)
         listing.take(top, spine)
+        early = yield from _ahead(listing, range(top - 1, 0, -1))
         prices = tuple(seen_prices(spine)) if halved else ()
     if halved or not top or listing.total > top * facts.size:
         newest = yield from newest_page(prices, max(1, top))
@@ -189,11 +142,13 @@ def _last_window(job: Range, facts: Facts, categories: Sequence[str]) -> Steps:
             moments = [moment for moment in newest.times if moment is not None]
             if moments[-1] < job.start <= moments[0]:
                 listing.take(1, newest, 0, len(listing.keys))
+        if 0 < top < facts.reach and top * facts.size + len(newest.keys) < listing.total:
+            yield from listing.ask([top + 1])
     if not listing.totals:
         return False, None
     # Without a page of its own, the window's start was asked for nowhere.
     seen_start = job.start if job.seen_start and top else None
-    yield from settle(listing, max(1, top), facts, categories, seen_start)
+    yield from settle(listing, max(1, top), facts, categories, seen_start, early)
     return True, None
 
 
@@ -249,7 +204,15 @@ def _back_to(start: int, whole: Listing, closed: Listing, spine: Reply, top: int
     return first, tuple(keys[cut:]) if all(whole.evident(page) for page in pages) else ()
 
 
-def _close(closed: Listing, top: int, job: Range, moments: list[int], facts: Facts, categories: Sequence[str]) -> Steps:
+def _close(
+    closed: Listing,
+    top: int,
+    job: Range,
+    moments: list[int],
+    facts: Facts,
+    categories: Sequence[str],
+    heads: Heads,
+) -> Steps:
     """Read the closed window below the spine page, and see that its bounds do what they should."""
     below = closed.totals[top][0]
     skipped = min(_skippable(job, closed.totals[top][1], facts), top - 1)
@@ -257,14 +220,26 @@ def _close(closed: Listing, top: int, job: Range, moments: list[int], facts: Fac
         closed.floor = skipped
         closed.keys.update(dict.fromkeys(job.known[: skipped * facts.size], job.start))
     wanted = [page for page in range(top - 1, closed.floor, -1) if page not in closed.totals]
-    if not facts.checked:
-        yield from closed.ask(wanted[:1])
-        yield from check_end(closed, top, below, moments, facts)
-        yield from read_to_end(closed, top, wanted[1:], moments, facts)
-    else:
+    early: Early | None = None
+    if job.head is not None:  # nothing else could be asked beside the page that tries the end
+        early = yield from _ahead(closed, [page for page in wanted[1:] if page > heads.reserved + 1])
+    if facts.checked and early is None:
         yield from read_to_end(closed, top, wanted, moments, facts)
         yield from check_end(closed, top, below, moments, facts)
-    yield from settle(closed, top, facts, categories, job.start if job.seen_start else None)
+    else:
+        yield from closed.ask(wanted[:1])
+        if closed.total != below:
+            yield from heads.take(closed, top, below)
+        yield from check_end(closed, top, below, moments, facts)
+        yield from heads.take(closed, top, below)
+        left = [page for page in wanted[1:] if page not in closed.totals and (early is None or page not in early[0])]
+        yield from read_to_end(closed, top, left, moments, facts)
+    yield from settle(closed, top, facts, categories, job.start if job.seen_start else None, early)
+
+
+def _ahead(listing: Listing, pages: Sequence[int]) -> Steps:
+    """Let these pages be asked for beside what is asked next."""
+    return pages, (yield Ahead([Ask(listing.region, page, burst=len(pages)) for page in pages]))
 
 
 def _skippable(job: Range, era: int, facts: Facts) -> int:
@@ -278,10 +253,23 @@ def _skippable(job: Range, era: int, facts: Facts) -> int:
     return pages if spare >= SPARE and job.known_era == era else pages - 1
 
 
-def settle(listing: Listing, top: int, facts: Facts, categories: Sequence[str], seen_start: int | None) -> Steps:
-    """Read the rest, certify; where numbered pages do not suffice, go through the region page by page."""
+def settle(
+    listing: Listing,
+    top: int,
+    facts: Facts,
+    categories: Sequence[str],
+    seen_start: int | None,
+    early: Early | None = None,
+) -> Steps:
+    """Read the rest, certify; where numbered pages do not suffice, go through the region page by page.
+
+    early: pages that were asked for ahead.
+    """
     region = listing.region
     try:
+        if early is not None:
+            pages, numbers = early
+            listing.read(pages, (yield numbers))
         yield from listing.finish(top)
         if listing.floor and listing.proof != "constant":
             listing.floor = 0
