@@ -2,8 +2,8 @@
 
 Those make new bytes of each piece, a copy for the stream and another of the whole, each in memory that the system has
 to hand out anew, and wake a task for each piece: half of what it takes to read a page of products. Here a connection
-has memory of its own, which it keeps. Heads go through aiohttp's parser all the same, and so do bodies that come with
-them, that are compressed, in chunks, or without a length.
+has memory of its own, which it keeps. Heads go through aiohttp's parser all the same, and so do bodies of which it is
+not known where they end, that are packed by anything but gzip, or odd.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 
 import aiohttp
 
+from cjasync._transport.packed import Chunks, OddError, inflated
+
 _SMALLEST, _LARGEST = 64 * 1024, 1024 * 1024  # bytes of memory that a connection keeps
-_HEAD = 4 * 1024  # bytes that the parser is given until the head is there; a small answer is among them
+_END_OF_HEAD = b"\r\n\r\n"
 
 
 class Arrival:
@@ -30,12 +32,19 @@ class Arrival:
         self.stream = stream
         self.body: memoryview | None = None
 
-    def size(self) -> int:
-        """How long the body is, in bytes; 0 where that is not known, or it has to be parsed, or was."""
-        headers = self.message.headers
-        if self.stream.is_eof() or self.message.chunked or "Content-Encoding" in headers:
+    @property
+    def gzipped(self) -> bool:
+        """Whether the body has to be inflated."""
+        return bool(self.message.compression == "gzip")
+
+    def size(self) -> int | None:
+        """How many bytes of body are on the wire; 0: that is not known yet. None: it is for the parser, or empty."""
+        message = self.message
+        if self.stream.is_eof() or message.compression not in (None, "gzip"):
+            return None
+        if message.chunked:
             return 0
-        return int(headers.get("Content-Length", 0))
+        return int(message.headers.get("Content-Length", 0)) or None
 
 
 class Inlet(asyncio.BufferedProtocol):
@@ -48,8 +57,11 @@ class Inlet(asyncio.BufferedProtocol):
         self._asked: asyncio.Future[Arrival] | None = None
         self._arrival: Arrival | None = None
         self._most = 0
-        # Of the body that is under way: where it begins and ends in the memory; and how far that is filled.
+        # Of the body that is under way: where it begins and ends in the memory, as far as is known, and its chunks if
+        # it comes in such; and how far the memory is filled.
         self._begin = self._end = self._filled = 0
+        self._chunks: Chunks | None = None
+        self._head_begins = True  # with the next byte that is parsed
 
     @classmethod
     def of(cls, handler: Any) -> Inlet:
@@ -67,6 +79,7 @@ class Inlet(asyncio.BufferedProtocol):
         self._most = most
         self._arrival = None
         self._filled = 0
+        self._head_begins = True
         self._asked = asked = self._loop.create_future()
         self._handler.set_response_params(read_until_eof=True)
         self._handler.transport.write(request)
@@ -82,7 +95,7 @@ class Inlet(asyncio.BufferedProtocol):
         if self._end:
             self._filled += nbytes
             if self._filled >= self._end:
-                self._finish()
+                self._reached()
         elif self._asked is None or (arrival is not None and arrival.stream.is_eof()):
             self._handler.close()  # nobody has asked for that, nor will the next who does be told it
         else:
@@ -90,6 +103,8 @@ class Inlet(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is over, in the middle of an answer or not."""
+        if self._end and self._is_packed():
+            self._hand_over()
         self._handler.connection_lost(exc)
         if self._end:
             came, size = self._filled - self._begin, self._end - self._begin
@@ -112,18 +127,15 @@ class Inlet(asyncio.BufferedProtocol):
     def _parse(self, filled: int) -> None:
         arrival, fed = self._arrival, 0
         while arrival is None and fed < filled:
-            begin, fed = fed, min(fed + _HEAD, filled)
+            end = self._memory.find(_END_OF_HEAD, fed, filled) + len(_END_OF_HEAD)
+            whole = self._head_begins and end >= len(_END_OF_HEAD)
+            begin, fed, self._head_begins = fed, end if whole else filled, whole
             arrival = self._feed(begin, fed)
-            if arrival is not None and 0 < (size := arrival.size()) <= self._most:
-                begin = fed - len(arrival.stream.read_nowait())  # that much of the body was among it
-                self._expect(begin, begin + size, filled)
+            if whole and arrival is not None and self._expects(arrival, fed, filled):
                 return
         if fed < filled:
-            arrival = self._feed(fed, filled)
-        if arrival is not None:
-            self._tell(arrival)
-        else:
-            self._fail(self._handler.exception())
+            self._feed(fed, filled)
+        self._tell_or_fail()
 
     def _feed(self, begin: int, end: int) -> Arrival | None:
         """Have those bytes parsed."""
@@ -135,25 +147,94 @@ class Inlet(asyncio.BufferedProtocol):
                 self._arrival = Arrival(message, stream)
         return self._arrival
 
-    def _expect(self, begin: int, end: int, filled: int) -> None:
-        if filled < end and end >= len(self._memory):  # room for one byte more, which would be one too many
+    def _expects(self, arrival: Arrival, begin: int, filled: int) -> bool:
+        """Whether the body that begins there is read here."""
+        size = arrival.size()
+        if size is None:
+            return False
+        self._chunks = None if size else Chunks(begin)
+        if self._is_packed():
+            self._most = min(self._most, _LARGEST // 2 if arrival.gzipped else _LARGEST)
+        if size > self._most:
+            return False
+        self._begin, self._filled = begin, filled
+        self._await(begin + size)
+        return True
+
+    def _await(self, end: int) -> None:
+        """Go on when the memory is filled up to there."""
+        self._end = end
+        if self._filled >= end:
+            self._reached()
+        else:
+            self._make_room(end, self._filled)
+
+    def _make_room(self, end: int, filled: int) -> None:
+        if end >= len(self._memory):  # room for one byte more, which would be one too many
             old = self._memory
             self._memory = bytearray(1 << end.bit_length() if end < _LARGEST else end + 1)
             self._memory[:filled] = memoryview(old)[:filled]
-        self._begin, self._end, self._filled = begin, end, filled
-        if filled >= end:
+
+    def _is_packed(self) -> bool:
+        assert self._arrival is not None, "there is no body without a head"
+        return self._chunks is not None or self._arrival.gzipped
+
+    def _reached(self) -> None:
+        try:
+            if self._chunks is not None:
+                end = self._chunks.seek(self._memory, self._filled)
+                if end - self._begin > self._most:
+                    raise OddError
+                if end > self._filled:
+                    self._await(end)
+                    return
+                self._end = end
             self._finish()
+        except OddError:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Let the parser have this body, from its beginning, and what follows."""
+        filled, self._end, self._filled, self._chunks = self._filled, 0, 0, None
+        self._feed(self._begin, filled)
+        self._tell_or_fail()
 
     def _finish(self) -> None:
         arrival = self._arrival
         assert arrival is not None, "there is no body without a head"
-        arrival.body = memoryview(self._memory)[self._begin : self._end]
+        full = self._filled > self._end or self._filled == len(self._memory)
+        begin, end = self._unpack(arrival)
+        arrival.body = memoryview(self._memory)[begin:end]
         arrival.stream.feed_eof()
-        if self._filled > self._end or self._filled == len(self._memory):
+        if full:
             self._handler.force_close()  # more came than was promised, or may be about to, even before this is read
             self._memory, self._filled = bytearray(_SMALLEST), 0
-        self._begin = self._end = 0
+        self._end = 0
+        self._chunks = None
         self._tell(arrival)
+
+    def _unpack(self, arrival: Arrival) -> tuple[int, int]:
+        """Where the body lies as it was before it was packed."""
+        if not arrival.gzipped:
+            return self._chunks.join(self._memory) if self._chunks is not None else (self._begin, self._end)
+        packed = self._chunks.found if self._chunks is not None else [(self._begin, self._end)]
+        begin = at = self._filled
+        for piece in inflated(self._memory, packed, _LARGEST - begin):
+            end = at + len(piece)
+            self._make_room(end, at)
+            self._memory[at:end] = piece
+            at = end
+        self._filled = at
+        return begin, at
+
+    def _tell_or_fail(self) -> None:
+        arrival, error = self._arrival, self._handler.exception()
+        if arrival is not None and (error is None or arrival.stream.is_eof()):  # what is wrong comes after it
+            self._tell(arrival)
+        elif error is not None:
+            self._fail(error)
+            if arrival is not None:
+                arrival.stream.set_exception(error)  # aiohttp leaves who reads it waiting
 
     def _tell(self, arrival: Arrival) -> None:
         if self._asked is not None and not self._asked.done():

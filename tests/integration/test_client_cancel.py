@@ -254,7 +254,7 @@ SCENES = {
     ),
     "a body in pieces": Scene(
         lambda cj: cj.categories.get(),
-        faults=lambda: [Fault("huge_body", size=500_000, announced=False, times=1)],
+        faults=lambda: [Fault("huge_body", size=1_200_000, announced=False, times=1)],
     ),
     "a body that drips": Scene(
         lambda cj: cj.categories.get(), faults=lambda: [Fault("slow_drip", size=400, pause=0.0)], every=9

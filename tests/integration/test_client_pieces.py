@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import gzip
+import zlib
+from collections.abc import Callable, Iterable
 
 import pytest
 from loops import Kind, run_clean
@@ -44,6 +46,7 @@ def client(base_url: str) -> CJClient:
         quota="memory",
         token_store="memory",
         clock=Impatient(),
+        max_ratio=10_000,
     )
 
 
@@ -53,16 +56,37 @@ def padded(data: bytes, size: int) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (size, body.ljust(size))
 
 
-@pytest.mark.parametrize("coding", ["length", "chunks"])
-async def test_an_answer_may_come_in_any_pieces(coding: str) -> None:
-    body = said(TOYS).partition(b"\r\n\r\n")[2]
-    whole = (
-        EARLY
-        + {
-            "length": said(TOYS),
-            "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body),
-        }[coding]
-    )
+def body_of(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+def in_chunks(body: bytes, size: int, end: bytes = b"0\r\n\r\n") -> bytes:
+    chunks = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + end
+
+
+PLAIN = body_of(said(TOYS))
+GZIP = gzip.compress(PLAIN, mtime=0)
+LENGTH, CHUNKED = b"Content-Length: %d", b"Transfer-Encoding: chunked"
+GZIPPED = b"Content-Encoding: gzip\r\n"
+
+
+def headed(head: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\n%s\r\n\r\n%s" % (head.replace(b"%d", b"%d" % len(body)), body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said(TOYS),
+        headed(CHUNKED, in_chunks(PLAIN, 20)),
+        headed(GZIPPED + LENGTH, GZIP),
+        headed(GZIPPED + CHUNKED, in_chunks(GZIP, 20)),
+    ],
+    ids=["length", "chunks", "gzip", "chunks of gzip"],
+)
+async def test_an_answer_may_come_in_any_pieces(answer: bytes) -> None:
+    whole = EARLY + answer
     cuts = [[whole[:at], whole[at:]] for at in range(1, len(whole))] + [[bytes([byte]) for byte in whole]]
     async with InPieces(cuts) as server, client(server.base_url) as cj:
         for _ in cuts:
@@ -71,17 +95,68 @@ async def test_an_answer_may_come_in_any_pieces(coding: str) -> None:
         assert len(server.writers) == 1  # one connection brought them all
 
 
-async def test_what_was_read_stays_when_its_connection_brings_something_else() -> None:
+ODD = {
+    "deflate": headed(b"Content-Encoding: deflate\r\n" + LENGTH, zlib.compress(PLAIN)),
+    "gzip of many members": headed(GZIPPED + LENGTH, gzip.compress(PLAIN[:9]) + gzip.compress(PLAIN[9:])),
+    "gzip that inflates to much": headed(GZIPPED + LENGTH, gzip.compress(PLAIN.ljust(3 << 20), 1)),
+    "much gzip": headed(GZIPPED + LENGTH, gzip.compress(PLAIN.ljust(1 << 20), 0)),
+    "gzip's capitals": headed(b"content-encoding: GZIP\r\n" + LENGTH, GZIP),
+    "no gzip, and of unknown kind": headed(b"Content-Encoding: plain\r\n" + LENGTH, PLAIN),
+    "chunks with words": headed(CHUNKED, in_chunks(PLAIN, 20, b"0;last=yes\r\n\r\n")),
+    "chunks with a trailer": headed(CHUNKED, in_chunks(PLAIN, 20, b"0\r\nX-Sum: 1\r\n\r\n")),
+    "many chunks": headed(CHUNKED, in_chunks(PLAIN.ljust(3 << 20), 70_000)),
+}
+BROKEN = {
+    "gzip cut short": headed(GZIPPED + LENGTH, GZIP[:-20]),
+    "gzip with a wrong sum": headed(GZIPPED + LENGTH, GZIP[:-8] + b"oddsum" + GZIP[-2:]),
+    "gzip and a wrong member": headed(GZIPPED + LENGTH, GZIP + b"more"),
+    "nothing as gzip": headed(GZIPPED + CHUNKED, in_chunks(b"", 20)),
+    "a chunk that is no number": headed(CHUNKED, in_chunks(PLAIN, 20, b"+0\r\n\r\n")),
+    "a chunk without a number": headed(CHUNKED, in_chunks(PLAIN, 20, b"\r\n")),
+    "a chunk that is longer": headed(CHUNKED, in_chunks(PLAIN, 20, b"2\r\n   \r\n")),
+    "a wrong chunk after many": headed(CHUNKED, in_chunks(PLAIN.ljust(3 << 20), 70_000, b"+0\r\n\r\n")),
+}
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("name", ODD)
+async def test_an_odd_answer_is_read_all_the_same(name: str) -> None:
+    async with Speaking(ODD[name]) as server, client(server.base_url) as cj:
+        for _ in range(3):
+            (category,) = await cj.categories.get()
+            assert category.category_first_name == "Toys"
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_broken_answer_is_none(name: str) -> None:
+    """And says so at once, not when time is up."""
+    async with Speaking(BROKEN[name], said(PETS)) as server, client(server.base_url) as cj:
+        with pytest.raises(BadResponseError):
+            await cj.with_options(retries=0).categories.get()
+        (category,) = await cj.categories.get()
+        assert category.category_first_name == "Pets"
+
+
+CODED: dict[str, Callable[[bytes], bytes]] = {
+    "length": lambda answer: answer,
+    "chunks": lambda answer: headed(CHUNKED, in_chunks(body_of(answer), 8192)),
+    "gzip": lambda answer: headed(GZIPPED + LENGTH, gzip.compress(body_of(answer), 1)),
+    "chunks of gzip": lambda answer: headed(GZIPPED + CHUNKED, in_chunks(gzip.compress(body_of(answer), 1), 100)),
+}
+
+
+@pytest.mark.parametrize("coded", CODED.values(), ids=CODED)
+async def test_what_was_read_stays_when_its_connection_brings_something_else(coded: Callable[[bytes], bytes]) -> None:
     """Bodies lie in the connection's memory, which grows with them up to a megabyte."""
     odd = b'{"categoryFirstName":["Toys"]}'
     sizes = [100, MEMORY - 44, MEMORY - 43, MEMORY - 41, MEMORY, 200_000, 1 << 20, 3 << 20, 100]
-    answers = [padded(data, size) for size in sizes for data in (TOYS, b"[%s,%s]" % (odd, TOYS[1:-1]), PETS)]
+    answers = [coded(padded(data, size)) for size in sizes for data in (TOYS, b"[%s,%s]" % (odd, TOYS[1:-1]), PETS)]
     async with Speaking(*answers) as server, client(server.base_url) as cj:
         for size in sizes:
             raw = await cj.with_raw(cj.categories.get)
             spoilt = await cj.categories.get()
             (pets,) = await cj.categories.get()
-            assert raw.body == padded(TOYS, size).partition(b"\r\n\r\n")[2]
+            assert raw.body == body_of(padded(TOYS, size))
             assert [row.raw for row in spoilt.skipped] == [odd]
             assert [row.category_first_name for row in (*raw.value, *spoilt, pets)] == ["Toys", "Toys", "Pets"]
         assert len(server.writers) == 1
