@@ -262,6 +262,20 @@ def test_a_total_that_stops_in_one_order_is_asked_for_in_that_order() -> None:
     assert result.report.unique == 1500 or not result.report.proved
 
 
+@pytest.mark.parametrize("hidden", ["first", "last"])
+def test_what_only_one_order_counts_is_found(hidden: str) -> None:
+    products = catalogue(2000, nulls=0.1, one_price=True)
+    server = Server(products, size=20, window=200, nulls=hidden, cap=1800, capped=lambda asked: asked.sort == "desc")
+    nothing_lost(walk(Planner.start(now=START, page_size=20, window=200), server, products))
+
+
+def test_a_total_that_only_the_other_order_exceeds_proves_nothing() -> None:
+    products = catalogue(433, "cantor", seed=761, nulls=0.02)
+    server = Server(products, size=20, window=None, nulls="first", cap=60, capped=lambda asked: asked.sort == "asc")
+    result = walk(Planner.start(now=START, page_size=20, window=120), server, products)
+    assert not (result.missed and result.report.proved)
+
+
 def test_a_catalogue_that_nothing_divides_is_not_called_proved() -> None:
     result = go(catalogue(FEW, "growth", one_price=True), ignore=("inventory",))
     assert not result.missed

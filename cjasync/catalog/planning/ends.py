@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cjasync.catalog.planning.bounds import try_second
 from cjasync.catalog.planning.cover import seen_prices
@@ -148,6 +149,10 @@ def closing(job: Closing, facts: Facts, categories: Sequence[str]) -> Steps:
     if newest is None or (not job.none and newest.total != job.counted + (job.untimed or 0)):
         # Windows that were open beside the last one may have changed since it was read.
         (newest,) = yield [Ask(Region(), 1, "tail", "desc")]
+    untimed = job.counted < job.before if job.untimed is None else job.untimed > 0
+    if untimed and newest.total <= job.counted:  # are they all gone, or not counted in this order?
+        (other,) = yield [Ask(Region(), 1, "tail")]
+        newest = replace(newest, total=max(newest.total, other.total))
     front = front_of(newest, "desc")
     yield Learn({"after": newest.total} | ({"front": front} if front else {}))
     if job.timed:

@@ -68,8 +68,10 @@ class Intake:
             if answer.page_size is not None and 0 < answer.page_size < size:
                 raise _smaller(answer.page_size)
         depth = ask.region.depth
-        state.highest[depth] = max(state.highest[depth], answer.total)
-        counted = max(state.highest[: depth + 1])
+        asc = ask.sort == "asc"
+        for highest in (state.highest, state.highest_asc) if asc else (state.highest,):
+            highest[depth] = max(highest[depth], answer.total)
+        counted = max((state.highest_asc if asc else state.highest)[: depth + 1])
         if rows and answer.total <= 0 and NO_COUNT not in state.reasons:
             state.reasons.append(NO_COUNT)
         due = min(size, max(0, answer.total - (ask.page - 1) * size))

@@ -41,8 +41,9 @@ class State(Struct):
     short: how often a question was answered with too few rows.
     in_vain: answers since the last one that brought something new.
     highest: the highest totals that the server has given: of all, of a stretch of time, of what is cut by more than
-    time. In the smaller ones it may count further. untimed: products without a create time when it began;
-    untimed_sure: the totals behind that held still. newest: the newest page, if it was read with the last window.
+    time. In the smaller ones it may count further. highest_asc: those of questions from old to new.
+    untimed: products without a create time when it began; untimed_sure: the totals behind that held still.
+    newest: the newest page, if it was read with the last window.
     front: the order that begins with products without a create time. hidden: how many there are at the end. sweep:
     whether to look for them.
     """
@@ -66,6 +67,7 @@ class State(Struct):
     before: int | None = None
     after: int | None = None
     highest: list[int] = field(default_factory=lambda: [0, 0, 0])
+    highest_asc: list[int] = field(default_factory=lambda: [0, 0, 0])
     untimed: int | None = None
     untimed_sure: bool = False
     newest: Reply | None = None
