@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from cjasync.catalog.planning import borders, ladder, prices
 from cjasync.catalog.planning.ends import Closing, Opening
 from cjasync.catalog.planning.intake import Intake
-from cjasync.catalog.planning.listing import Ask, Breach, Certified, Effect, Learnt, Range, Spawn, Unit
+from cjasync.catalog.planning.listing import Ask, Breach, Certified, Effect, Learnt, Outgrown, Range, Spawn, Unit
 from cjasync.catalog.planning.question import Answer, Certificate, Events, Facts, Question, Region
 from cjasync.catalog.planning.report import Report
 from cjasync.catalog.planning.run import STRIDE, Run
@@ -162,6 +162,9 @@ class Planner:
         except Breach as breach:
             self._leave()
             ladder.descend(state, breach)
+        except Outgrown:  # the window has shrunk between two answers: what is open has to be cut smaller
+            self._leave()
+            ladder.cut_anew(state)
         if run.finished:
             self._finish(run.task)
 

@@ -11,7 +11,7 @@ import pytest
 
 from cjasync.catalog.planner import Planner
 from cjasync.catalog.planning.borders import windows
-from cjasync.catalog.planning.question import Answer, Region
+from cjasync.catalog.planning.question import Answer, Question, Region
 from tests.simulator.catalogue import START, Catalogue, catalogue
 from tests.simulator.server import Server
 from tests.simulator.walk import Walk, walk
@@ -29,6 +29,17 @@ def go(products: Catalogue, *, window: int | None = 6000, told: int | None = -1,
     planner = Planner.start(now=START, window=window if told == -1 else told)
     server = Server(products, window=window, **options)  # type: ignore[arg-type]
     return walk(planner, server, products, **{"in_flight": 8, **how})  # type: ignore[arg-type]
+
+
+class Shrinking(Server):
+    """It reaches half as far from some answer on."""
+
+    left = 0
+
+    def answer(self, question: Question) -> Answer:
+        self.left -= 1
+        self.window = 200 if self.left > 0 else 100
+        return super().answer(question)
 
 
 def nothing_lost(result: Walk) -> None:
@@ -148,6 +159,17 @@ def test_a_window_smaller_than_thought_is_found_and_remembered() -> None:
     assert result.report.facts.window <= 2000
     # Two refusals, and what has no create time is counted twice.
     assert result.report.requests <= 1.002 * PAGES + BESIDE + 8
+
+
+@pytest.mark.parametrize("shape", ["growth", "ties201"])
+def test_a_window_that_shrinks_between_two_answers_ends_no_walk(shape: str) -> None:
+    products = catalogue(700, shape, seed=2, churn=20, days=0.02)
+    for answers in range(2, 40, 3):
+        server = Shrinking(products, size=20, window=200)
+        server.left = answers
+        result = walk(Planner.start(now=START, page_size=20, window=200), server, products, in_flight=5)
+        assert result.missed == set()
+        assert result.report.proved
 
 
 @pytest.mark.parametrize("hours", [0, 8, -5, 5.5, 12.75])

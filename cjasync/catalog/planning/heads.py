@@ -74,7 +74,7 @@ class Heads:
             (third,) = yield [Ask(Region(job.start, job.walk_end), 3, burst=self._top - 2)]
             self._pages = {2: second, 3: third}
             still = third.total == spine.total and third.era == spine.era
-        if second.era == spine.era:
+        if second.era == spine.era and not second.error:
             yield Learn({"untimed": second.total - spine.total, "untimed_sure": still})
         if not still or not self._wanted:
             self._pages = {}

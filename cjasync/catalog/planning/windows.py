@@ -193,8 +193,7 @@ def _back_to(start: int, whole: Listing, closed: Listing, spine: Reply, top: int
     first = closed.totals[1][0] // size + 1
     pages = range(top - 1, first - 1, -1)
     replies = (yield [Ask(whole.region, page, burst=len(pages)) for page in pages]) if pages else []
-    for page, reply in zip(pages, replies, strict=True):
-        whole.take(page, reply)
+    whole.read(pages, replies)
     ordered = [*reversed(replies), spine]
     moments = [moment for reply in ordered for moment in known_times(reply)]
     keys = [item for reply in ordered for item in reply.keys]
