@@ -9,6 +9,7 @@ not known where they end, that are packed by anything but gzip, or odd.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import aiohttp
@@ -16,7 +17,7 @@ import aiohttp
 from cjasync._transport.packed import Chunks, OddError, inflated
 
 _SMALLEST, _LARGEST = 64 * 1024, 1024 * 1024  # bytes of memory that a connection keeps
-_END_OF_HEAD = b"\r\n\r\n"
+_END_OF_HEAD = re.compile(rb"\n\r?\n")  # aiohttp takes a line feed by itself for the end of a line too
 
 
 class Arrival:
@@ -127,11 +128,10 @@ class Inlet(asyncio.BufferedProtocol):
     def _parse(self, filled: int) -> None:
         arrival, fed = self._arrival, 0
         while arrival is None and fed < filled:
-            end = self._memory.find(_END_OF_HEAD, fed, filled) + len(_END_OF_HEAD)
-            whole = self._head_begins and end >= len(_END_OF_HEAD)
-            begin, fed, self._head_begins = fed, end if whole else filled, whole
+            found = _END_OF_HEAD.search(self._memory, fed, filled) if self._head_begins else None
+            begin, fed, self._head_begins = fed, found.end() if found else filled, found is not None
             arrival = self._feed(begin, fed)
-            if whole and arrival is not None and self._expects(arrival, fed, filled):
+            if found and arrival is not None and self._expects(arrival, fed, filled):
                 return
         if fed < filled:
             self._feed(fed, filled)

@@ -67,6 +67,7 @@ def in_chunks(body: bytes, size: int, end: bytes = b"0\r\n\r\n") -> bytes:
 
 PLAIN = body_of(said(TOYS))
 GZIP = gzip.compress(PLAIN, mtime=0)
+BLANK = PLAIN.replace(b",", b",\r\n\r\n", 1)
 LENGTH, CHUNKED = b"Content-Length: %d", b"Transfer-Encoding: chunked"
 GZIPPED = b"Content-Encoding: gzip\r\n"
 
@@ -104,6 +105,8 @@ ODD = {
     "chunks with words": headed(CHUNKED, in_chunks(PLAIN, 20, b"0;last=yes\r\n\r\n")),
     "chunks with a trailer": headed(CHUNKED, in_chunks(PLAIN, 20, b"0\r\nX-Sum: 1\r\n\r\n")),
     "many chunks": headed(CHUNKED, in_chunks(PLAIN.ljust(3 << 20), 70_000)),
+    "lines that end by line feeds": b"HTTP/1.1 200 OK\nContent-Length: %d\n\n%s" % (len(BLANK), BLANK),
+    "a head that ends by a line feed": headed(LENGTH, BLANK).replace(b"\r\n\r\n", b"\r\n\n", 1),
 }
 BROKEN = {
     "gzip cut short": headed(GZIPPED + LENGTH, GZIP[:-20]),
@@ -122,7 +125,7 @@ BROKEN = {
 async def test_an_odd_answer_is_read_all_the_same(name: str) -> None:
     async with Speaking(ODD[name]) as server, client(server.base_url) as cj:
         for _ in range(3):
-            (category,) = await cj.categories.get()
+            (category,) = await cj.with_options(retries=0).categories.get()
             assert category.category_first_name == "Toys"
 
 
