@@ -93,17 +93,13 @@ class Rate(Struct, frozen=True):
             del state.coming[:back], state.counts[:back]
         while flying:
             token, sent = next(iter(flying.items()))
-            if sent + self._careful(state, now) + state.delays.margin + per > now:
+            if sent + state.careful(self.jitter, now) + state.delays.margin + per > now:
                 break
             del flying[token]
 
-    def _careful(self, state: RateState, now: int) -> int:
-        return self.jitter if now >= state.jitter_until else max(self.jitter, state.jitter)
-
     def _fly(self, state: RateState, token: int, at: int, per: int) -> None:
         state.flying[token] = at
-        if self.jitter >= self._careful(state, at):
-            state.jitter, state.jitter_until = self.jitter, at + self.jitter + per + LONGER
+        state.hold(self.jitter, at, at + self.jitter + per + LONGER)
 
     def _turn(self, state: RateState, now: int, who: int, limit: int, per: int) -> tuple[int, int]:
         """When to go or ask again, and the turn: whoever has had fewest goes first, then whoever came first."""
@@ -168,7 +164,7 @@ class Rate(Struct, frozen=True):
     def _expect(self, state: RateState, answers: list[tuple[int, int]], limit: int | None, per: int) -> None:
         """Await the tokens of these answers."""
         delays, coming, counts = state.delays, state.coming, state.counts
-        after, credit, jitter = delays.margin + per, delays.credit, self._careful(state, answers[-1][0])
+        after, credit, jitter = delays.margin + per, delays.credit, state.careful(self.jitter, answers[-1][0])
         back = [at + after - max(credit, took - jitter) for at, took in answers]
         if limit is not None and limit > STEPS:
             width = per // STEPS

@@ -140,6 +140,7 @@ class RedisStore:
                 hours=[(int(hour), int(charged)) for hour, charged in lines],
             )
         flying = await redis.zrange(key + ":flying", 0, -1, withscores=True)
+        lesser = await redis.zrange(key + ":lesser", 0, -1, withscores=True)
         coming = [int(at) * MICRO for _, at in await redis.zrange(key + ":coming", 0, -1, withscores=True)]
         said = found.get("said_limit")
         return RateState(
@@ -151,6 +152,7 @@ class RedisStore:
             said=(said, found["said_per"] * MICRO, found["said_until"] * MICRO) if said else None,
             jitter=found.get("jitter", 0) * MICRO,
             jitter_until=found.get("jitter_until", 0) * MICRO,
+            lesser={int(jitter) * MICRO: int(until) * MICRO for jitter, until in lesser},
             delays=Delays(credit=found.get("credit", 0) * MICRO, margin=found.get("margin", 0) * MICRO),
         )
 

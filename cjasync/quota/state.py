@@ -34,7 +34,8 @@ class RateState(Struct, tag="rate", array_like=True):
     coming: when the answered tokens are back, sorted; counts: how many each time; away: how many in all.
     line: who waits -> (when it was told to come, its turn). turn: the one served last; next_turns: who -> its next one.
     not_before: the server's stop. said: (limit, per, until) as the server stated it. delays: what answers have taught.
-    jitter: the largest stated by those who sent of late; it holds until jitter_until.
+    jitter: the largest stated by those who sent of late; it holds until jitter_until. lesser: others stated
+    meanwhile -> until when each holds.
     """
 
     flying: dict[int, int] = field(default_factory=dict)
@@ -49,6 +50,20 @@ class RateState(Struct, tag="rate", array_like=True):
     delays: Delays = field(default_factory=Delays)
     jitter: int = 0
     jitter_until: int = 0
+    lesser: dict[int, int] = field(default_factory=dict)
+
+    def careful(self, jitter: int, now: int) -> int:
+        """The largest jitter that holds now, where who asks states this one."""
+        if now < self.jitter_until:
+            return max(jitter, self.jitter)
+        return max([jitter, *(stated for stated, until in self.lesser.items() if now < until)])
+
+    def hold(self, jitter: int, now: int, until: int) -> None:
+        """Let a jitter hold that who sends now states."""
+        if jitter >= self.careful(jitter, now):
+            self.jitter, self.jitter_until = jitter, until
+        else:
+            self.lesser = {stated: its for stated, its in self.lesser.items() if now < its} | {jitter: until}
 
 
 class BudgetState(Struct, tag="budget", array_like=True):

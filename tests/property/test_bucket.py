@@ -85,6 +85,17 @@ def test_no_window_of_arrivals_is_ever_over_the_limit(limit, per, requests, canc
     assert busiest(arrivals, per) <= limit
 
 
+def test_a_jitter_holds_though_a_larger_one_held_when_it_was_stated():
+    large, lesser, none = (Rate("r", "account", 1, jitter=seconds * SECOND) for seconds in (60, 10, 0))
+    state = RateState()
+    assert large.take(state, 0, 0, token=1, who=1) is None
+    large.arrived(state, 1, 100 * MS, 100 * MS, 100 * MS)
+    assert lesser.take(state, 62 * SECOND, 0, token=2, who=2) is None
+    for second in (64, 72):  # the largest has ended, but what was sent by the other one's word may not have arrived yet
+        assert isinstance(none.take(state, second * SECOND, 0, token=3, who=3), NotBefore)
+    assert none.take(state, 74 * SECOND, 0, token=3, who=3) is None
+
+
 @given(st.lists(st.integers(1, 10 * SECOND), min_size=1, max_size=200))
 def test_credit_never_exceeds_the_soonest_answer_and_a_refusal_takes_it_back(answers):
     delays = Delays()

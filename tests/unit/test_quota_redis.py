@@ -26,7 +26,7 @@ from cjasync.quota import Limiter, PointsInfo, Refusal, open_store
 from cjasync.quota.bucket import DAY, GRAIN, MINUTE, SECOND, Budget, Rate, Seats
 from cjasync.quota.ledger import Settlement, book, settle
 from cjasync.quota.redis import RedisStore, read_script
-from cjasync.quota.state import Exhausted, NotBefore
+from cjasync.quota.state import Exhausted, NotBefore, RateState
 from cjasync.quota.tickets import Booking, Ticket
 from cjasync.testing.clock import VirtualClock, run
 from tests.integration import cancelling
@@ -596,6 +596,25 @@ def test_the_script_and_the_arithmetic_agree(server, clients, events, answers_fi
             if kind != "sent":
                 del marks[known]
         await same_usage(store, desk, clients[0], states)
+        await client.aclose()
+
+    asyncio.run(main())
+
+
+def test_there_too_a_jitter_holds_though_a_larger_one_held_when_it_was_stated(server):
+    async def main():
+        large, lesser, none = (Booking((Rate("r", "account", 1, jitter=seconds * SECOND),)) for seconds in (60, 10, 0))
+        client, state = await empty(server), RateState()
+        store, desk, verdicts = OnClockwork(client=client), Clockwork(), []
+        steps = [(0, large), (62, lesser), (2, none), (8, none), (2, none)]
+        for token, (pause, booking) in enumerate(steps):
+            desk.now, desk.who = desk.now + pause * SECOND, pause
+            expected = book(booking.claims, [state], desk.now, desk.now, token, desk.who)
+            verdicts.append(await store.book(booking, desk, token))
+            compare(expected, verdicts[-1])
+        assert [isinstance(verdict, Ticket) for verdict in verdicts] == [True, True, False, False, True]
+        _, found = await store.read("", desk)
+        assert (found["r"].jitter, found["r"].lesser) == (state.jitter, state.lesser)
         await client.aclose()
 
     asyncio.run(main())

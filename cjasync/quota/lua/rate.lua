@@ -48,15 +48,25 @@ local function back(key, missing, limit, per)
   return at > now and at or now + POLL
 end
 
-local function careful(claim, meta, at)
-  return at < meta.jitter_until and math.max(claim.jitter, meta.jitter) or claim.jitter
+local function careful(claim, key, meta, at)
+  if at < meta.jitter_until then return math.max(claim.jitter, meta.jitter) end
+  local most = claim.jitter
+  for _, jitter in ipairs(redis.call('ZRANGEBYSCORE', key .. ':lesser', '(' .. text(at), '+inf')) do
+    most = math.max(most, tonumber(jitter))
+  end
+  return most
 end
 
 local function fly(claim, key, meta, token, at, per)
   redis.call('ZADD', key .. ':flying', text(at), token)
   redis.call('EXPIRE', key .. ':flying', KEPT)
-  if claim.jitter >= careful(claim, meta, at) then
-    write(key, { jitter = claim.jitter, jitter_until = at + claim.jitter + per + LONGER })
+  local ends = at + claim.jitter + per + LONGER
+  if claim.jitter >= careful(claim, key, meta, at) then
+    write(key, { jitter = claim.jitter, jitter_until = ends })
+  else
+    redis.call('ZREMRANGEBYSCORE', key .. ':lesser', '-inf', text(at))
+    redis.call('ZADD', key .. ':lesser', text(ends), text(claim.jitter))
+    redis.call('EXPIRE', key .. ':lesser', KEPT)
   end
 end
 
@@ -68,7 +78,8 @@ function Rate.take(claim, key, token, who)
   local at, turn, mine, queued = meta.stop, 0, nil, #line
   if limit then
     redis.call('ZREMRANGEBYSCORE', key .. ':coming', '-inf', text(now))
-    redis.call('ZREMRANGEBYSCORE', key .. ':flying', '-inf', text(now - careful(claim, meta, now) - meta.margin - per))
+    local long = careful(claim, key, meta, now) + meta.margin + per
+    redis.call('ZREMRANGEBYSCORE', key .. ':flying', '-inf', text(now - long))
     local ahead, first = 0, 0
     if #line > 0 or turns then mine, turn, ahead, first, queued = place(key, meta, line, who) end
     local out = redis.call('ZCARD', key .. ':flying') + redis.call('ZCARD', key .. ':coming')
@@ -139,7 +150,7 @@ function Rate.settle(claim, key, job)
   if redis.call('ZREM', key .. ':flying', job.token) == 1 then
     local _, per = Rate.in_force(claim, meta)
     local at = now - job.ago
-    local by = at - math.max(delays.credit, job.took - careful(claim, meta, at)) + delays.margin
+    local by = at - math.max(delays.credit, job.took - careful(claim, key, meta, at)) + delays.margin
     redis.call('ZADD', key .. ':coming', text(by + per), job.token)
     redis.call('EXPIRE', key .. ':coming', KEPT)
   end
