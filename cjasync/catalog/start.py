@@ -38,7 +38,7 @@ async def new_crawl(
     planner = start()
     (question,) = planner.next(1)
     page = await asker.page(question)
-    if planner.report().facts.mode == "units":  # then the first questions already go by them
+    if planner.report().facts.mode == "units" and wanted.within.category is None:  # the first questions go by them
         planner = start(categories=await _categories(asker))
         (question,) = planner.next(1)
     name, state = secrets.token_hex(8), planner.to_bytes()

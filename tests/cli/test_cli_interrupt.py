@@ -97,8 +97,10 @@ def test_a_walk_that_was_killed_goes_on_and_tells_the_figures_of_its_second_run(
     told = json.loads(cjasync(*pull, "--json").stdout)
     walk = told["walk"]
     assert (told["unique"], walk["runs"], walk["proved"]) == (6_200, 2, True)
-    assert told["pages"] == told["requests"] < walk["requests"]
-    assert told["points"] == 50 * told["requests"]
+    asked_again = told["requests"] - told["pages"]  # the categories, which are free, if killed before they were there
+    assert told["pages"] < walk["requests"]
+    assert asked_again in (0, 1)
+    assert told["points"] == 50 * told["pages"]
     assert told["products"] == walk["products"] >= 6_200
 
 

@@ -173,6 +173,7 @@ def without_stock(sandbox: Sandbox) -> list[Fault]:
 
 USED_UP = {"code": 16900500, "message": "Insufficient API points"}
 NOTHING = {"total": 0, "list": []}
+TIMES = frozenset({"createTimeFrom", "createTimeTo"})
 LATE = Fault("delay", "product/list", seconds=0.01)
 SCENES = {
     "by hand": Scene(by_hand),
@@ -184,7 +185,13 @@ SCENES = {
     "into a database of an earlier walk that was one question": Scene(
         into(".sqlite"), before=an_earlier_walk, products=150, shop={"window": 6000}
     ),
+    "into a database of an earlier walk, whose times were not looked at": Scene(
+        into(".sqlite"), before=an_earlier_walk, shop={"null_times": 0.0, "ignored": TIMES}
+    ),
     "into a slow sink": Scene(into_a_slow_shelf()),
+    "while the categories are long in coming": Scene(
+        by_hand, faults=lambda _: [Fault("delay", "product/getCategory", seconds=0.03)]
+    ),
     # Nearly all points for details: those of one window are all there before the next brings more products.
     "with products": Scene(into(".jsonl", with_="query", details_share=0.99), shop={"window": 200, "null_times": 0.0}),
     "with stock that CJ is in doubt about": Scene(
