@@ -75,7 +75,9 @@ async def resumed_crawl(
     # A second of work for a large catalogue, while the first answers are on their way.
     crawl.begin(asyncio.to_thread(Delivered.of, keys), skipped)
     report = planner.report()
-    if report.requests == 1:
+    if report.requests == 0:  # it ended before the first answer was written down, and nobody knows how much there is
+        _ask_categories(crawl, asker, wanted, None)
+    elif report.requests == 1:
         _ask_categories(crawl, asker, wanted, report.total_before or 0)
     return crawl
 
@@ -84,9 +86,9 @@ async def _nothing() -> Delivered:
     return Delivered()
 
 
-def _ask_categories(crawl: Crawl, asker: Asker, wanted: Wanted, total: int) -> None:
-    """Ask for all categories beside the second question, where one window does not hold everything."""
-    if total > crawl.planner.report().facts.window and wanted.within.category is None:
+def _ask_categories(crawl: Crawl, asker: Asker, wanted: Wanted, total: int | None) -> None:
+    """Ask for all categories beside the next question, where one window does not hold everything, or may not."""
+    if wanted.within.category is None and (total is None or total > crawl.planner.report().facts.window):
         crawl.ask_beside(_categories(asker))
 
 

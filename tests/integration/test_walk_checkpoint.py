@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -55,6 +56,22 @@ async def test_a_walk_that_was_broken_off_goes_on_where_it_was(tmp_path):
     assert report.runs == 5
     assert report.proved
     assert asked - report.requests <= 4 * 16 + 1  # what was in flight, and the categories once
+
+
+async def test_a_walk_that_ended_before_its_first_answer_was_written_down_asks_for_the_categories(
+    tmp_path, monkeypatch
+):
+    """They are the last resort of cutting, and asked for beside the second question."""
+    async with shop() as (sandbox, cj):
+        path = tmp_path / "walk.db"
+        with monkeypatch.context() as patch:
+            patch.setattr("cjasync.catalog.crawl.Crawl.hear", Mock(side_effect=KeyError("killed")))
+            with pytest.raises(KeyError, match="killed"):
+                await pids(cj, checkpoint=path)
+        walked = walk(cj, checkpoint=path)
+        await drain(walked)
+        assert walked.report.proved
+        assert sandbox.stats()["requests"] == 1 + walked.report.requests + 1
 
 
 async def test_what_is_counted_is_written_down_also_if_the_walk_is_cancelled_there(tmp_path):
