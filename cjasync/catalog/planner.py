@@ -35,6 +35,7 @@ EAST = 14 * 3600  # no clock is further ahead of UTC
 # What strategies find out of `Facts`.
 FOUND = frozenset({"checked", "checked_end", "checked_start", "capped", "counts", "window"})
 IN_VAIN = 1000  # questions in a row, and half of all: more than any search takes that has something to find
+MOST = 10  # questions for each page that the products fill; those in vain come on top
 SLACK = 60  # seconds that the server's clock may be ahead of ours
 
 
@@ -136,8 +137,8 @@ class Planner:
         state.in_vain = 0 if new else state.in_vain + 1
         self._hear(question, run, answer)
         self._open()
-        if state.in_vain > IN_VAIN + state.requests // 2:
-            self._give_up()
+        if not self.done and (why := self._hopeless()):
+            self._give_up(why)
         return Events(
             new=tuple(new),
             repeated=len(answer.rows) - len(new),
@@ -277,10 +278,19 @@ class Planner:
         for question in [number for number in state.short if number // STRIDE == task.id]:
             del state.short[question]
 
-    def _give_up(self) -> None:
-        """The totals promise what no question shows."""
+    def _hopeless(self) -> str | None:
+        """Why to go on is in vain, if it is: the totals promise what no question shows, or the answers go round."""
         state = self._state
-        state.reasons.append(f"{state.in_vain} questions in a row brought nothing new: totals cannot be believed")
+        if state.in_vain > IN_VAIN + state.requests // 2:
+            return f"{state.in_vain} questions in a row brought nothing new: totals cannot be believed"
+        if state.requests > IN_VAIN + MOST * state.facts.pages(state.unique):
+            return f"{state.requests} questions brought only {state.unique} products: the answers contradict each other"
+        return None
+
+    def _give_up(self, why: str) -> None:
+        """End the walk here, unproved."""
+        state = self._state
+        state.reasons.append(why)
         state.tasks.clear()
         state.stage = "done"
         self._leave()
