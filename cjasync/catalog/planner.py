@@ -99,7 +99,7 @@ class Planner:
 
     def next(self, limit: int) -> list[Question]:
         """Questions to send now, the most urgent first, so that at most `limit` are in flight."""
-        wanted = [(run, index, ask) for run in self._runs.values() for index, ask in run.wanted.items()]
+        wanted = [(run, index, ask) for run in self._runs.values() for index, ask in run.waiting.items()]
         wanted.sort(key=lambda each: each[2].kind != "spine")
         questions = []
         for run, index, ask in wanted:
@@ -189,7 +189,7 @@ class Planner:
     def _open(self) -> None:
         """Begin jobs while there is room: one window until its bounds are understood, then two or more.
 
-        Beside each that is nearly over another begins: a late answer must not keep the next window's spine from being
+        Beside one that is nearly over another begins: a late answer must not keep the next window's spine from being
         asked for while there still are pages to read. Not before a window's start has been seen to hold what it should:
         where it does not, all open windows are read in vain.
         """
@@ -200,7 +200,7 @@ class Planner:
             room = state.open_windows if state.facts.checked or state.facts.mode not in ("seek", "keyset") else 1
             waiting = next((task for task in state.tasks if task.facts is None), None)
             windows = [run for run in self._runs.values() if isinstance(run.task.job, Range)]
-            late = sum(run.nearly_over for run in windows) if state.facts.checked_start else 0
+            late = state.facts.checked_start and any(run.nearly_over for run in windows)
             begun = len(windows) - late
             if waiting is None or (isinstance(waiting.job, Range | Unit) and begun >= room):
                 return

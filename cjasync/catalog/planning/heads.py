@@ -28,11 +28,6 @@ class Heads:
         self._wanted = False
         self._pages: dict[int, Reply] = {}  # those that go for the window
 
-    @property
-    def reserved(self) -> int:
-        """So many first pages may come from here."""
-        return 3 if self._second is not None else 1
-
     def last_page(self) -> Steps:
         """Ask for the last page within reach: returns it, as the window's end leaves it, with its number."""
         job, top = self._job, self._top

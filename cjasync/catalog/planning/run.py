@@ -40,13 +40,6 @@ class Run:
         self.finished = False
 
     @property
-    def wanted(self) -> dict[int, Ask]:
-        """Questions to send, in this order: none ahead while it is in doubt how bounds are read."""
-        if self._batch is None or not any(ask.kind == "bounds" for ask in self.waiting.values()):
-            return self.waiting
-        return {index: ask for index, ask in self.waiting.items() if index in self._batch}
-
-    @property
     def nearly_over(self) -> bool:
         """Is at most half of its last questions without an answer?"""
         if self._batch is None:

@@ -219,21 +219,16 @@ def _close(
         closed.floor = skipped
         closed.keys.update(dict.fromkeys(job.known[: skipped * facts.size], job.start))
     wanted = [page for page in range(top - 1, closed.floor, -1) if page not in closed.totals]
-    early: Early | None = None
-    if job.head is not None:  # nothing else could be asked beside the page that tries the end
-        early = yield from _ahead(closed, [page for page in wanted[1:] if page > heads.reserved + 1])
-    if facts.checked and early is None:
+    if facts.checked:
         yield from read_to_end(closed, top, wanted, moments, facts)
         yield from check_end(closed, top, below, moments, facts)
-    else:
+    else:  # what is asked for before the end was tried, is asked for in vain where a bound means something else
         yield from closed.ask(wanted[:1])
-        if closed.total != below:
-            yield from heads.take(closed, top, below)
-        yield from check_end(closed, top, below, moments, facts)
         yield from heads.take(closed, top, below)
-        left = [page for page in wanted[1:] if page not in closed.totals and (early is None or page not in early[0])]
+        yield from check_end(closed, top, below, moments, facts)
+        left = [page for page in wanted[1:] if page not in closed.totals]
         yield from read_to_end(closed, top, left, moments, facts)
-    yield from settle(closed, top, facts, categories, job.start if job.seen_start else None, early)
+    yield from settle(closed, top, facts, categories, job.start if job.seen_start else None)
 
 
 def _ahead(listing: Listing, pages: Sequence[int]) -> Steps:
