@@ -38,7 +38,8 @@ async def new_crawl(
     planner = start()
     (question,) = planner.next(1)
     page = await asker.page(question)
-    if planner.report().facts.mode == "units" and wanted.within.category is None:  # the first questions go by them
+    known = planner.report().facts.mode == "units" and wanted.within.category is None
+    if known:  # the first questions go by them
         planner = start(categories=await _categories(asker))
         (question,) = planner.next(1)
     name, state = secrets.token_hex(8), planner.to_bytes()
@@ -48,7 +49,8 @@ async def new_crawl(
     crawl = Crawl(planner, asker, bursts, staging, room=room, turns=turns)
     crawl.begin(_nothing())
     await crawl.hear(question, page)
-    _ask_categories(crawl, asker, wanted, page.answer.total)
+    if not known:
+        _ask_categories(crawl, asker, wanted, page.answer.total)
     return crawl
 
 

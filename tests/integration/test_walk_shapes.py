@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cjasync.catalog import WalkReport, walk
-from cjasync.sandbox import Churn
+from cjasync.sandbox import Churn, Fault
 from tests.integration.walking import drain, pids, shop
 
 SPREAD = 86.4  # seconds between two calls that spread a thousand over a day; a walk does better, and reads in bursts
@@ -91,8 +91,10 @@ async def test_weaknesses(weakness):
 async def test_a_second_walk_begins_with_what_the_first_found_out(weakness, tmp_path):
     settings = {"window": 400, "null_times": 0.0, "seed": 3, **WEAKNESSES[weakness]}
     async with shop(450, **settings) as (sandbox, cj):
-        for _ in range(2):
+        sandbox.faults.add(categories := Fault("delay", "product/getCategory", seconds=0.0))
+        for walks in (1, 2):
             assert set(await pids(cj, checkpoint=tmp_path / "walk.db")) == sandbox.catalogue.pids_now()
+            assert categories.seen <= walks
 
 
 async def test_what_no_filter_divides_is_counted_and_reported():
