@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from functools import partial
 
+from cjasync._clock import Clock
 from cjasync.catalog.asking import Asker
 from cjasync.catalog.bursts import PAUSE, Bursts
 from cjasync.catalog.checkpoint import PAUSE as PAUSED
@@ -18,6 +19,8 @@ from cjasync.catalog.staging import Arrival, Staging
 from cjasync.catalog.turns import Turns
 from cjasync.errors import CJError
 from cjasync.resources.categories import Categories
+
+_HEAD_START = 0.1  # seconds
 
 
 async def new_crawl(
@@ -74,14 +77,19 @@ async def resumed_crawl(
         await staging.save([Arrival(Entry(staging.number(), question=PAUSED))])
     skipped = await staging.run(checkpoint.skipped)
     keys = await staging.run(checkpoint.keys)
-    # A second of work for a large catalogue, while the first answers are on their way.
-    crawl.begin(asyncio.to_thread(Delivered.of, keys), skipped)
+    crawl.begin(_sorted_later(keys, asker.clock), skipped)
     report = planner.report()
     if report.requests == 0:  # it ended before the first answer was written down, and nobody knows how much there is
         _ask_categories(crawl, asker, wanted, None)
     elif report.requests == 1:
         _ask_categories(crawl, asker, wanted, report.total_before or 0)
     return crawl
+
+
+async def _sorted_later(keys: bytes, clock: Clock) -> Delivered:
+    """Up to a second of work, which slows the loop: the first questions go out before it."""
+    await clock.sleep(_HEAD_START)
+    return await asyncio.to_thread(Delivered.of, keys)
 
 
 async def _nothing() -> Delivered:
