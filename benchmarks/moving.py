@@ -68,6 +68,7 @@ DELAYS = {
     "20-25 ms, CJ works 0.6 s, one in 20 over 1.4 s": Delays(_short, _worked_on, rates=(1,)),
     STATED: Delays(_short, _worked_on, 0.01),
 }
+MARKET = (10, 3_000, STATED)  # rate, pages of 200 and delays of a walk over products as CJ imports them, many at once
 FREE = {"qps": None, "ip_qps": None, "accounts_per_ip": None, "daily_calls": None, "daily_points": None}
 
 
@@ -82,13 +83,14 @@ def run(products: int = 12_000, slow_products: int = 250_000, seconds: int = 200
     apart = partial(in_fresh_process, core=None)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # The longest first.
+        market = pool.submit(partial(apart, at_rate, walked=True, shape="market", page_size=200), *MARKET)
         days = pool.submit(apart, free_days, slow_products)
         walks = pool.map(partial(apart, at_rate, walked=True), *zip(*jobs, strict=True))
         alone = pool.map(partial(apart, at_rate, walked=False), *zip(*jobs, strict=True))
         changes = pool.map(partial(apart, walked, products), SHAPES)
         _report_change(found, products, [each for some in changes for each in some])
         _report_days(found, slow_products, *days.result())
-        _report_rates(found, jobs, walks, alone)
+        _report_rates(found, jobs, walks, alone, market.result())
     return found
 
 
@@ -199,6 +201,7 @@ def _report_rates(
     jobs: list[tuple[int, int, str]],
     walks: Iterable[tuple[float, int, int]],
     calls: Iterable[tuple[float, int, int]],
+    market: tuple[float, int, int],
 ) -> None:
     """What a walk takes beside the time that its requests need at this rate, its beginning included."""
     rows: list[list[Any]] = []
@@ -220,27 +223,34 @@ def _report_rates(
         "refused",
     ]
     rows.sort(key=lambda row: list(DELAYS).index(row[0]))
+    rate, pages, delays = MARKET
+    seconds, requests, refused = market
+    lost = seconds * rate / requests
+    rows.append([f"market, {delays}", rate, pages, round(lost, 4), None, refused])
+    found.figures["walk_at_rate_market"] = Figure(lost)
     found.tables.append(Table("Walks at a rate, in virtual time", columns, rows))
     found.figures["walk_beside_calls"] = Figure(worst)
     found.figures["walk_at_rate"] = Figure(stated)
 
 
-def at_rate(rate: int, pages: int, delays: str, *, walked: bool) -> tuple[float, int, int]:
+def at_rate(
+    rate: int, pages: int, delays: str, *, walked: bool, shape: str = "growth", page_size: int = SMALL_PAGE
+) -> tuple[float, int, int]:
     """Virtual seconds, requests, and how many were refused: of a walk, or of calls without order."""
-    clock = VirtualClock()
-    return run_in(_at_rate(rate, pages, DELAYS[delays], clock, walked=walked), clock=clock)
+    clock, window = VirtualClock(), 30 * page_size if walked else None
+    shop: dict[str, Any] = {"shape": shape, "products": pages * page_size, "list_window": window}
+    return run_in(_at_rate(rate, pages, DELAYS[delays], clock, shop, walked=walked), clock=clock)
 
 
 async def _at_rate(
-    rate: int, pages: int, delays: Delays, clock: VirtualClock, *, walked: bool
+    rate: int, pages: int, delays: Delays, clock: VirtualClock, shop: dict[str, Any], *, walked: bool
 ) -> tuple[float, int, int]:
     """Virtual seconds, requests, and how many of them were refused."""
-    window = 30 * SMALL_PAGE if walked else None
+    page_size, window = shop["products"] // pages, shop["list_window"]
     plan = Plan(**FREE | {"qps": rate, "jitter": delays.jitter}, list_window=window)  # type: ignore[arg-type]
-    shop: dict[str, Any] = {"shape": "growth", "null_times": 0.0, "fixed_page_size": SMALL_PAGE}
-    shop |= {"list_window": window, "latency": delays.way, "processing": delays.processing}
+    shop |= {"null_times": 0.0, "fixed_page_size": page_size, "latency": delays.way, "processing": delays.processing}
     async with (
-        Sandbox(products=pages * SMALL_PAGE, plan=plan, clock=clock, **shop) as sandbox,
+        Sandbox(plan=plan, clock=clock, **shop) as sandbox,
         sandbox_client(sandbox, clock=clock) as cj,
     ):
         began, requests = clock.monotonic(), pages
@@ -251,10 +261,10 @@ async def _at_rate(
             requests = catalogue.report.requests
         else:
             todo = iter(range(pages))
-            await asyncio.gather(*(_ask(cj, todo) for _ in range(max(2, math.ceil(2 * rate)))))
+            await asyncio.gather(*(_ask(cj, todo, page_size) for _ in range(max(2, math.ceil(2 * rate)))))
         return clock.monotonic() - began, requests, sandbox.stats()["refused"]
 
 
-async def _ask(cj: CJClient, todo: Iterator[int]) -> None:
+async def _ask(cj: CJClient, todo: Iterator[int], page_size: int) -> None:
     for number in todo:
-        await cj.products.list(page_num=1 + number, page_size=SMALL_PAGE)
+        await cj.products.list(page_num=1 + number, page_size=page_size)
